@@ -1,0 +1,513 @@
+"""The engine: a `Value` remembers how it was made, and the chain rule reads that memory backwards.
+
+>>> w, x = Value(-3.0, name="w"), Value(2.0, name="x")
+>>> L = (w * x + 7) ** 2
+>>> L.backward()
+>>> w.grad  # ∂L/∂w = 2(w·x + 7) · x
+4.0
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from itertools import cycle
+from string import ascii_lowercase
+from typing import Any, Final, NoReturn, Self, SupportsFloat, TypeAlias
+
+from microgradlike import ops
+from microgradlike.ops import Op
+
+
+class _NotComputed(float):
+    def __reduce__(self) -> str:
+        return "NOT_COMPUTED"
+
+
+#: The gradient before any backward pass: 0.0 in every calculation, and yet not "a gradient of 0".
+NOT_COMPUTED: Final = _NotComputed()
+
+
+# ── Recording: the forward pass, one node at a time ───────────────────────────────────────────────────
+
+_recording: ContextVar[bool] = ContextVar("_recording", default=True)
+_new = object.__new__
+_Operator: TypeAlias = Callable[["Value", SupportsFloat], "Value"]
+_REFUSALS = (ValueError, ZeroDivisionError, OverflowError, TypeError)
+
+
+def record(op: Op, parents: "tuple[Value, ...]") -> "Value":
+    """The result of an operation on Values, as a new node of their graph.
+
+    Raises:
+        ValueError, ZeroDivisionError, OverflowError: what `float` and `math` raise, but with the
+            operation, its operands and their numbers.
+    """
+    numbers = [parent.data for parent in parents]
+    try:
+        out = op.forward(*numbers)
+    except _REFUSALS as error:
+        _refuse(op, parents, error)
+    return _node(op, parents, (out, *numbers))
+
+
+def _operator(op: Op) -> "tuple[_Operator, _Operator]":
+    """The methods of a Python operator, ``a + b`` and its reflection; they do what `record` does."""
+    forward = op.forward
+
+    def method(self: "Value", other: SupportsFloat) -> "Value":
+        b = other if isinstance(other, Value) else Constant(other)
+        try:
+            out = forward(self.data, b.data)
+        except _REFUSALS as error:
+            _refuse(op, (self, b), error)
+        return _node(op, (self, b), (out, self.data, b.data))
+
+    def reflected(self: "Value", other: SupportsFloat) -> "Value":
+        return method(as_value(other), self)
+
+    return method, reflected
+
+
+def _node(op: Op, parents: "tuple[Value, ...]", evaluation: tuple[float, ...]) -> "Value":
+    node: Value = _new(Value)  # __init__ checks what comes from outside; this needs no check
+    node.data = evaluation[0]
+    node.grad = NOT_COMPUTED
+    node.name = ""
+    if _recording.get():
+        node.op, node.parents, node.evaluation = op, parents, evaluation
+    else:
+        node.op, node.parents, node.evaluation = None, (), ()
+    return node
+
+
+def _refuse(op: Op, parents: "tuple[Value, ...]", error: Exception) -> NoReturn:
+    """Raise the error of `float` or `math` again, in words that say which numbers it was about."""
+    names = [
+        repr(parent.data) if isinstance(parent, Constant) else parent.name or letter
+        for parent, letter in zip(parents, cycle(ascii_lowercase))
+    ]
+    for name, parent in zip(names, parents):
+        if not isinstance(parent.data, int | float):
+            raise TypeError(
+                f"{name}.data is {parent.data!r}, which is no real number: write a float to it"
+            ) from None
+    text, _ = op.write([(name, "!") for name in names])
+    numbers = ", ".join(
+        dict.fromkeys(  # an operand that appears twice is named once
+            f"{name} = {parent.data!r}"
+            for name, parent in zip(names, parents)
+            if not isinstance(parent, Constant)
+        )
+    )
+    problem = "too large for a float" if isinstance(error, OverflowError) else "undefined"
+    raise type(error)(f"{text} is {problem}" + (f" at {numbers}" if numbers else "")) from None
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Within it, results are plain leaves: nothing is recorded. Also a decorator, ``@no_grad()``.
+
+    >>> w = Value(3.0)
+    >>> with no_grad():
+    ...     y = w * w
+    >>> y.parents
+    ()
+    """
+    token = _recording.set(False)
+    try:
+        yield
+    finally:
+        _recording.reset(token)
+
+
+# ── The value ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Value:
+    """A number that remembers how it was made.
+
+    It behaves like a float, with the numbers and the exceptions of `float` and `math`; only ``==`` and
+    ``hash`` are those of identity, since nodes live in sets. ``float(v)`` leaves the graph, and so does
+    what calls it: write ``v.exp()`` or `microgradlike.exp(v)`, not ``math.exp(v)``.
+
+    Args:
+        data: a real number (int, float, bool, numpy scalar, Fraction, Decimal), kept as a float.
+        name: what pictures, formulas and error messages call it.
+
+    Attributes:
+        data: the number.
+        grad: the derivative of the loss by this value, once ``loss.backward()`` has run. Before that it
+            is `NOT_COMPUTED`, which counts as 0.0.
+        op: the operation that made this value; None for a leaf.
+        parents: the operands of that operation; empty for a leaf.
+        partials: the local derivatives: of this value by each of its parents.
+        name: a string, maybe empty.
+
+    Raises:
+        TypeError: data is not a real number; the message says what to write instead.
+
+    >>> a = Value(3.0, name="a")
+    >>> b = a * a + 1
+    >>> b
+    Value(data=10.0)
+    >>> b.backward()
+    >>> a
+    Value(data=3.0, grad=6.0, name='a')
+    """
+
+    __slots__ = ("data", "evaluation", "grad", "name", "op", "parents")
+    __array_ufunc__ = None  # numpy hands `np.float64(2) * value` over to us
+
+    data: float
+    grad: float
+    op: Op | None
+    parents: tuple["Value", ...]
+    name: str
+    # The numbers of the evaluation that was recorded: (result, *operands). The local derivatives are
+    # taken at these, so the gradient is right even if someone has written to `data` since.
+    evaluation: tuple[float, ...]
+
+    def __init__(self, data: SupportsFloat, name: str = "") -> None:
+        self.data = ops.real(data)
+        self.grad = NOT_COMPUTED
+        self.op = None
+        self.parents = ()
+        self.evaluation = ()
+        self.name = name
+
+    # ── The backward pass ─────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def partials(self) -> tuple[float, ...]:
+        """The local derivatives: of this value by each parent, in the evaluation that was recorded."""
+        return self.op.partials(*self.evaluation) if self.op else ()
+
+    def propagate(self) -> None:
+        """Apply the chain rule once, at this node: ∂L/∂parent += ∂L/∂self · ∂self/∂parent.
+
+        `backward` is this, node by node. By hand: set the gradient of the loss to 1, then propagate
+        from the loss towards the leaves.
+
+        >>> a, b = Value(2.0), Value(5.0)
+        >>> L = a * b
+        >>> L.grad = 1.0
+        >>> L.propagate()
+        >>> a.grad, b.grad
+        (5.0, 2.0)
+        """
+        if self.op:
+            grad = self.grad
+            for parent, partial in zip(self.parents, self.op.partials(*self.evaluation)):
+                parent.grad += partial * grad
+
+    def backward(self) -> None:
+        """Compute ∂self/∂v for every value v that this one was made from, and leave it in ``v.grad``.
+
+        Inner nodes get the gradient of this pass. Leaves accumulate: a second pass adds to the first,
+        so set their ``grad`` to 0 between training steps (`Module.zero_grad`, `Optimizer.zero_grad`).
+
+        >>> a = Value(2.0)
+        >>> (a**3).backward()
+        >>> a.grad
+        12.0
+        """
+        order = topological_order(self)
+        # A leaf's earlier gradient is added at the end, in one piece: two passes give exactly twice.
+        earlier = [(node, node.grad) for node in order if not node.parents]
+        for node in order:
+            node.grad = 0.0
+        self.grad = 1.0
+        for node in reversed(order):
+            node.propagate()
+        for leaf, grad in earlier:
+            leaf.grad += grad
+
+    def detach(self) -> "Value":
+        """A leaf with this value's number and name, and no memory.
+
+        >>> a = Value(2.0, name="a")
+        >>> (a * a).detach().parents
+        ()
+        """
+        return Value(self.data, self.name)
+
+    # ── Operations ────────────────────────────────────────────────────────────────────────────────────
+
+    __add__, __radd__ = _operator(ops.add)
+    __sub__, __rsub__ = _operator(ops.sub)
+    __mul__, __rmul__ = _operator(ops.mul)
+    __truediv__, __rtruediv__ = _operator(ops.div)
+    _pow, __rpow__ = _operator(ops.pow)
+
+    def __pow__(self, exponent: SupportsFloat) -> "Value":
+        if isinstance(exponent, Value):
+            return self._pow(exponent)
+        return record(ops.power(ops.real(exponent)), (self,))
+
+    def __neg__(self) -> "Value":
+        return record(ops.neg, (self,))
+
+    def __pos__(self) -> Self:
+        return self
+
+    def __abs__(self) -> "Value":
+        return record(ops.abs, (self,))
+
+    def exp(self) -> "Value":
+        """eˣ; see `microgradlike.exp`."""
+        return record(ops.exp, (self,))
+
+    def log(self) -> "Value":
+        """The natural logarithm; see `microgradlike.log`."""
+        return record(ops.log, (self,))
+
+    def sqrt(self) -> "Value":
+        """The square root; see `microgradlike.sqrt`."""
+        return record(ops.sqrt, (self,))
+
+    def sin(self) -> "Value":
+        """The sine; see `microgradlike.sin`."""
+        return record(ops.sin, (self,))
+
+    def cos(self) -> "Value":
+        """The cosine; see `microgradlike.cos`."""
+        return record(ops.cos, (self,))
+
+    def tanh(self) -> "Value":
+        """The hyperbolic tangent; see `microgradlike.tanh`."""
+        return record(ops.tanh, (self,))
+
+    def sigmoid(self) -> "Value":
+        """σ(x) = 1 / (1 + e⁻ˣ); see `microgradlike.sigmoid`."""
+        return record(ops.sigmoid, (self,))
+
+    def relu(self) -> "Value":
+        """max(x, 0); see `microgradlike.relu`."""
+        return record(ops.relu, (self,))
+
+    def apply(self, op: Op, operands: Sequence[SupportsFloat]) -> "Value":
+        """The hook by which a row of the op table, called with a Value among its operands, records."""
+        return record(op, tuple(map(as_value, operands)))
+
+    # ── Like a float ──────────────────────────────────────────────────────────────────────────────────
+
+    def __float__(self) -> float:
+        return float(self.data)
+
+    def __int__(self) -> int:
+        return int(self.data)
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __round__(self, digits: int | None = None) -> float:
+        return round(self.data, digits)
+
+    def __lt__(self, other: SupportsFloat) -> bool:
+        return self.data < _number(other)
+
+    def __le__(self, other: SupportsFloat) -> bool:
+        return self.data <= _number(other)
+
+    def __gt__(self, other: SupportsFloat) -> bool:
+        return self.data > _number(other)
+
+    def __ge__(self, other: SupportsFloat) -> bool:
+        return self.data >= _number(other)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.data, spec) if spec else str(self)
+
+    def __repr__(self) -> str:
+        grad = "" if self.grad is NOT_COMPUTED else f", grad={self.grad}"
+        name = f", name={self.name!r}" if self.name else ""
+        return f"{type(self).__name__}(data={self.data}{grad}{name})"
+
+
+class Constant(Value):
+    """A number that entered a graph without a Value of its own, such as the 2 in ``2 * w``."""
+
+    __slots__ = ()
+
+
+def as_value(number: SupportsFloat) -> Value:
+    """A Value as it is; any other real number as a `Constant`."""
+    return number if isinstance(number, Value) else Constant(number)
+
+
+def _number(other: SupportsFloat) -> float:
+    return other.data if isinstance(other, Value) else ops.real(other)
+
+
+# ── Reading the graph ─────────────────────────────────────────────────────────────────────────────────
+
+
+def topological_order(*roots: Value) -> list[Value]:
+    """Every value that the roots were made from, and the roots: parents before children.
+
+    `Constant` leaves are left out: nobody asks for their gradient. The order depends on the graph
+    alone, so it is the same in every process.
+
+    >>> a = Value(2.0, name="a")
+    >>> b = a * 3
+    >>> [v.data for v in topological_order(a + b)]
+    [2.0, 6.0, 8.0]
+    """
+    order: list[Value] = []
+    seen: set[Value] = set()
+    stack: list[Value | None] = list(reversed(roots))
+    while stack:
+        node = stack.pop()
+        if node is None:  # all above this mark is done, so the node below it can follow
+            order.append(stack.pop())  # type: ignore[arg-type]
+        elif node not in seen and not isinstance(node, Constant):
+            seen.add(node)
+            stack += (node, None)
+            stack += node.parents
+    return order
+
+
+def check_recorded(order: Sequence[Value]) -> None:
+    """Refuse a graph in which someone has written to ``data`` since its forward pass.
+
+    A reading that asks the rules again would mix old and new numbers there.
+
+    Raises:
+        RuntimeError: with the name, the recorded and the present number.
+    """
+    for node in order:
+        if not node.op:
+            continue
+        for value, recorded in zip((node, *node.parents), node.evaluation):
+            now = value.data
+            if now is not recorded and now != recorded:  # `is`: nan differs from itself
+                raise RuntimeError(
+                    f"{value.name or 'a value'} was {recorded!r} when this graph was recorded and is "
+                    f"{now!r} now: run the forward pass again"
+                )
+
+
+def grad(y: Value, xs: Sequence[Value]) -> list[Value]:
+    """∂y/∂x for each x in xs, as Values: a graph of its own, which can be differentiated again.
+
+    Every ``.grad`` stays as it is. An x that y does not depend on has the derivative 0.
+
+    Raises:
+        TypeError: y is not one Value, or xs not a sequence of Values.
+        RuntimeError: someone wrote to ``data`` since the graph was recorded.
+
+    >>> x = Value(2.0)
+    >>> [dy] = grad(x**3, [x])
+    >>> [d2y] = grad(dy, [x])
+    >>> dy.data, d2y.data
+    (12.0, 12.0)
+    """
+    if not isinstance(y, Value):
+        raise TypeError(f"grad differentiates one Value, not {y!r:.60}: for several, call jacobian")
+    wanted = set(_values(xs))
+    order = topological_order(y)
+    check_recorded(order)
+    # Only what leads from the xs to y takes part.
+    between: set[Value] = set()
+    for node in order:
+        if node in wanted or any(parent in between for parent in node.parents):
+            between.add(node)
+    # Per node: what each child hands down, as (local derivative, upstream gradient).
+    handed_down: dict[Value, list[tuple[Any, Any]]] = {y: [(1.0, 1.0)]}
+    gradients: dict[Value, Any] = {}
+    for node in reversed(order):
+        if node not in between:
+            continue
+        gradient = gradients[node] = _sum_of_products(handed_down.pop(node, []))
+        if node.op and not _is(gradient, 0.0):
+            for parent, partial in zip(node.parents, node.op.partials(node, *node.parents)):
+                if parent in between:
+                    handed_down.setdefault(parent, []).append((partial, gradient))
+    return [as_value(gradients.get(x, 0.0)) for x in xs]
+
+
+def _sum_of_products(pairs: list[tuple[Any, Any]]) -> Any:
+    """Σ a·b, in as few nodes as it takes; plain numbers stay plain, and 0 and 1 leave no node."""
+    terms: list[Any] = []
+    products: list[tuple[Any, Any]] = []
+    for a, b in pairs:
+        if _is(a, 0.0) or _is(b, 0.0):
+            continue
+        if _is(a, 1.0):
+            terms.append(b)
+        elif _is(b, 1.0):
+            terms.append(a)
+        elif _is(a, -1.0):
+            terms.append(-b)
+        elif isinstance(a, float) and isinstance(b, float):
+            terms.append(a * b)
+        else:
+            products.append((a, b))
+    if len(products) == 1:
+        [(a, b)] = products
+        terms.append(a * b)
+    elif products:
+        terms.append(ops.dot(*(a for a, _ in products), *(b for _, b in products)))
+    return terms[0] if len(terms) == 1 else ops.sum(*terms)
+
+
+def _is(term: Any, number: float) -> bool:
+    return isinstance(term, float) and term == number
+
+
+def jacobian(ys: Sequence[Value], xs: Sequence[Value]) -> list[list[Value]]:
+    """Row i, column j: ∂ys[i]/∂xs[j], as Values.
+
+    >>> r, t = Value(2.0), Value(0.0)
+    >>> [[float(d) for d in row] for row in jacobian([r * t.cos(), r * t.sin()], [r, t])]
+    [[1.0, -0.0], [0.0, 2.0]]
+    """
+    return [grad(y, xs) for y in ys]
+
+
+def hessian(y: Value, xs: Sequence[Value]) -> list[list[Value]]:
+    """Row i, column j: ∂²y/∂xs[i]∂xs[j], as Values.
+
+    >>> a, b = Value(2.0), Value(3.0)
+    >>> [[float(d) for d in row] for row in hessian(a * a * b, [a, b])]
+    [[6.0, 4.0], [4.0, 0.0]]
+    """
+    return jacobian(grad(y, xs), xs)
+
+
+def jvp(y: Value, xs: Sequence[Value], tangents: Sequence[float]) -> float:
+    """Forward mode: how fast y changes when the xs change at the rates given as tangents.
+
+    It carries the tangents along the recorded local derivatives, parents before children, and gives
+    Σ ∂y/∂xᵢ · tangentᵢ in one pass, however many xs there are.
+
+    Raises:
+        ValueError: there is not one tangent for each x.
+
+    >>> a, b = Value(2.0), Value(3.0)
+    >>> jvp(a * b, [a, b], [1.0, 10.0])
+    23.0
+    """
+    if len(_values(xs)) != len(tangents):
+        raise ValueError(f"jvp needs a tangent for each x: got {len(xs)} xs, {len(tangents)} tangents")
+    tangent: dict[Value, float] = {}
+    for x, rate in zip(xs, tangents):
+        tangent[x] = tangent.get(x, 0.0) + ops.real(rate)
+    for node in topological_order(y):
+        moving = [
+            partial * tangent[parent]
+            for parent, partial in zip(node.parents, node.partials)
+            if parent in tangent
+        ]
+        if moving:
+            tangent[node] = tangent.get(node, 0.0) + sum(moving)
+    return tangent.get(y, 0.0)
+
+
+def _values(xs: Sequence[Value]) -> Sequence[Value]:
+    if isinstance(xs, Value):
+        raise TypeError("xs is one Value: write [x]")
+    for i, x in enumerate(xs):
+        if not isinstance(x, Value):
+            raise TypeError(f"xs[{i}] is {x!r:.60}, not a Value")
+    return xs

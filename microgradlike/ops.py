@@ -1,0 +1,485 @@
+"""The op table: every primitive operation, once.
+
+An operation is one row: its name, its symbol in a picture, how its number is made (``forward``), its
+local derivatives (``partials``), and how it is written as text and as LaTeX.
+
+``partials(out, a, b, …)`` gets the result first, then the operands, and returns the derivative of the
+result by each operand. Such a rule is ordinary arithmetic and calls of other rows, so it is written once
+and read in several ways: numbers in, numbers out, and it gives the local derivatives of the backward
+pass; Values in, and it gives the graph of the derivative, to be differentiated again, printed or
+compiled.
+
+Three habits keep the rules right:
+
+* A rule uses the result where that is cheaper and more exact: (eᵃ)′ is ``out``.
+* A rule never branches with ``if``: a graph could not remember that. It asks ``greater``, ``equal``,
+  ``sign`` and ``where``, which are operations too.
+* Where a derivative is infinite (√a at 0), a rule divides with ``quotient``, which gives the infinity
+  that Python's ``/`` refuses.
+
+At a kink the derivative is a convention: relu′(0) = 0, abs′(0) = 0, hypot′ at the origin is 0; where
+several operands of ``minimum`` or ``maximum`` tie, they share the derivative equally.
+"""
+
+import functools
+import inspect
+import math
+import operator
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from numbers import Complex, Real
+from typing import Any, TypeAlias
+
+# How tightly an expression binds, loosest first: a sum, a product, a power, and what never needs
+# brackets (a name, a call).
+BINDINGS = "+*^!"
+
+Template: TypeAlias = str | Callable[[int], str]
+
+
+def real(number: Any) -> float:
+    """The number as a float, if it is a real number and not merely convertible to one.
+
+    Raises:
+        TypeError: it is not; the message says what to write instead.
+    """
+    if isinstance(number, float | int):
+        return float(number)
+    if hasattr(number, "apply") and hasattr(number, "detach"):
+        hint = "it is a Value already: use it as it is, or v.detach() for a copy without history"
+    elif isinstance(number, str | bytes):
+        hint = "convert it first: float(text)"
+    elif isinstance(number, Complex) and not isinstance(number, Real):
+        hint = "take its real part or its absolute value: z.real, abs(z)"
+    elif hasattr(number, "__len__") and getattr(number, "shape", None) == ():
+        hint = "take the number out of it: x.item()"
+    elif hasattr(number, "__len__") or hasattr(number, "__iter__"):
+        hint = "make one Value for each number: [Value(x) for x in xs]"
+    elif hasattr(number, "__float__"):
+        return float(number)
+    else:
+        hint = "give an int or a float"
+    kind = type(number).__name__
+    raise TypeError(f"a real number is needed, not {number!r:.60} ({kind}): {hint}")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Op:
+    """One row of the table.
+
+    In ``text`` and ``latex``, ``[0]`` stands for the first operand as it is, and ``[0*]`` for the first
+    operand, in brackets if it binds more loosely than a product (see `BINDINGS`). A row with any number
+    of operands gives a function from that number to the template.
+    """
+
+    name: str
+    symbol: str
+    forward: Callable[..., float]
+    partials: Callable[..., tuple[Any, ...]]
+    text: Template
+    latex: Template
+    binding: str = "!"
+
+    def __call__(self, *operands: Any) -> Any:
+        """Apply it: to plain numbers, which gives a number, or where a Value is among them, a Value."""
+        for operand in operands:
+            if not isinstance(operand, float):
+                return self._call_mixed(operands)
+        return self.forward(*operands)
+
+    def _call_mixed(self, operands: tuple[Any, ...]) -> Any:
+        for operand in operands:
+            if hasattr(operand, "apply"):
+                return operand.apply(self, operands)
+        return self.forward(*map(real, operands))
+
+    @property
+    def arity(self) -> int | None:
+        """The number of operands; None if any number will do."""
+        _, *operands = inspect.signature(self.partials).parameters.values()
+        variadic = any(operand.kind is operand.VAR_POSITIONAL for operand in operands)
+        return None if variadic else len(operands)
+
+    def write(self, operands: Sequence[tuple[str, str]], *, latex: bool = False) -> tuple[str, str]:
+        """The expression over written operands; each is a pair of its text and its binding.
+
+        >>> mul.write([("a + b", "+"), ("c", "!")])
+        ('(a + b)·c', '*')
+        """
+        template = self.latex if latex else self.text
+        if callable(template):
+            template = template(len(operands))
+        left, right = (r"\left(", r"\right)") if latex else ("(", ")")
+
+        def operand(match: re.Match[str]) -> str:
+            written, binding = operands[int(match[1])]
+            loose = match[2] and BINDINGS.index(binding) < BINDINGS.index(match[2])
+            return left + written + right if loose else written
+
+        return re.sub(r"\[(\d+)([+*^!]?)\]", operand, template), self.binding
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+    def __reduce__(self) -> tuple[Callable[..., "Op"], tuple[Any, ...]]:
+        return named, (self.name,)
+
+
+# ── How rows are written ──────────────────────────────────────────────────────────────────────────────
+
+
+def _row(
+    name: str,
+    forward: Callable[..., float],
+    partials: Callable[..., tuple[Any, ...]],
+    symbol: str = "",
+    text: Template = "",
+    latex: Template = "",
+    *,
+    binding: str = "!",
+) -> Op:
+    """A row; what is not said of its writing is that of a function call, name(a, b)."""
+    escaped = name.replace("_", r"\_")
+    call = "\\" + name if name in _TEX_FUNCTIONS else rf"\operatorname{{{escaped}}}"
+    return Op(
+        name,
+        symbol or name,
+        forward,
+        partials,
+        text or (lambda n: f"{name}({_each()(n)})"),
+        latex or (lambda n: rf"{call}\left({_each()(n)}\right)"),
+        binding,
+    )
+
+
+_TEX_FUNCTIONS = {"exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh"}
+
+
+def _each(operand: str = "[%d]", separator: str = ", ") -> Callable[[int], str]:
+    return lambda n: separator.join(operand % i for i in range(n))
+
+
+def _pairs(times: str) -> Callable[[int], str]:
+    """w₁·x₁ + w₂·x₂ + … over the operands w₁, w₂, …, x₁, x₂, … and maybe a bias."""
+
+    def template(n: int) -> str:
+        pairs = n // 2
+        terms = [f"[{i}*]{times}[{pairs + i}*]" for i in range(pairs)]
+        return " + ".join(terms + [f"[{i}+]" for i in range(2 * pairs, n)])
+
+    return template
+
+
+# ── Forward functions and rules that need more than a line ────────────────────────────────────────────
+
+
+def _quotient(a: float, b: float) -> float:
+    if b == 0:
+        return math.copysign(1.0, b) * a * math.inf
+    return a / b
+
+
+def _pow(a: float, b: float) -> float:
+    # float's own ** leaves the real line at (-8) ** (1/3); math.pow raises ValueError there. At zero
+    # they differ only in the exception: 0 ** -1 is a ZeroDivisionError in Python.
+    return math.pow(a, b) if a else float(a**b)
+
+
+def _pow_partials(out: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    # b·aᵇ⁻¹ = b·out/a and out·log(a), but at a = 0 their limits, since 0/0 and log(0) say nothing.
+    zero = equal(a, 0.0)
+    at_zero = where(equal(b, 1.0), 1.0, where(greater(1.0, b) * greater(b, 0.0), math.inf, 0.0))
+    by_base = where(zero, at_zero, b * out / (a + zero))
+    positive = greater(a, 0.0)
+    log_a = log(where(positive, a, 1.0))
+    by_exponent = out * where(positive, log_a, where(zero, 0.0, math.nan))
+    return by_base, by_exponent
+
+
+def _sign(a: float) -> float:
+    return math.copysign(1.0, a) if a and not math.isnan(a) else a  # ±0 and nan are their own sign
+
+
+def _total(terms: Sequence[float]) -> float:
+    """The sum, rounded once: the same bits in every order and in every version of Python."""
+    try:
+        return math.fsum(terms)
+    except (OverflowError, ValueError):  # fsum's way to say infinity and inf - inf
+        return functools.reduce(operator.add, terms)
+
+
+def _sum(*operands: float) -> float:
+    return _total(operands)
+
+
+def _prod(*operands: float) -> float:
+    return math.prod(operands, start=1.0)
+
+
+def _dot(*operands: float) -> float:
+    n = len(operands) // 2
+    return _total([*map(operator.mul, operands[:n], operands[n:]), *operands[2 * n :]])
+
+
+def _dot_partials(out: Any, *operands: Any) -> tuple[Any, ...]:
+    n = len(operands) // 2
+    weights, inputs, bias = operands[:n], operands[n : 2 * n], operands[2 * n :]
+    return (*inputs, *weights, 1.0) if bias else (*inputs, *weights)
+
+
+def _prod_partials(out: Any, *operands: Any) -> tuple[Any, ...]:
+    # The product of all the others, without a division, which a zero among them would break.
+    before: list[Any] = [1.0]
+    for operand in operands[:-1]:
+        before.append(before[-1] * operand)
+    partials, after = [], 1.0
+    for product, operand in zip(reversed(before), reversed(operands), strict=True):
+        partials.append(product * after)
+        after = operand * after
+    return tuple(reversed(partials))
+
+
+def _maximum(*operands: float) -> float:
+    return math.nan if any(map(math.isnan, operands)) else max(operands)
+
+
+def _minimum(*operands: float) -> float:
+    return math.nan if any(map(math.isnan, operands)) else min(operands)
+
+
+def _extremum_partials(out: Any, *operands: Any) -> tuple[Any, ...]:
+    chosen = [equal(a, out) for a in operands]
+    ties = sum(*chosen)
+    return tuple(quotient(c, ties) for c in chosen)
+
+
+def _hypot_partials(out: Any, *operands: Any) -> tuple[Any, ...]:
+    length = out + equal(out, 0.0)  # 1 at the origin, so that the derivative there is 0
+    return tuple(a / length for a in operands)
+
+
+def _atan2_partials(out: Any, y: Any, x: Any) -> tuple[Any, Any]:
+    r = hypot(y, x)  # dividing twice by r instead of once by r² neither overflows nor underflows
+    length = r + equal(r, 0.0)
+    return x / length / length, -(y / length) / length
+
+
+def _logsumexp(*operands: float) -> float:
+    # log Σ eᵃ = m + log(1 + Σ eᵃ⁻ᵐ), the second sum without the largest operand m: nothing overflows,
+    # and log1p keeps the digits of what is small beside 1.
+    m = _maximum(*operands)
+    if not math.isfinite(m):
+        return m
+    rest = list(operands)
+    rest.remove(m)
+    return m + math.log1p(math.fsum(math.exp(a - m) for a in rest))
+
+
+def _sigmoid(a: float) -> float:
+    if a >= 0:
+        return 1 / (1 + math.exp(-a))
+    e = math.exp(a)
+    return e / (1 + e)
+
+
+def _softplus(a: float) -> float:
+    return a + math.log1p(math.exp(-a)) if a > 0 else math.log1p(math.exp(a))
+
+
+def _relu(a: float) -> float:
+    return 0.0 if a <= 0 else a
+
+
+def _leaky_relu(a: float, slope: float) -> float:
+    return a * slope if a <= 0 else a
+
+
+def _elu(a: float, alpha: float) -> float:
+    return alpha * math.expm1(a) if a <= 0 else a
+
+
+def _elu_partials(out: Any, a: Any, alpha: Any) -> tuple[Any, Any]:
+    left = minimum(a, 0.0)  # both sides are computed, and e⁸⁰⁰ on the unused one would be refused
+    return where(greater(a, 0.0), 1.0, alpha * exp(left)), expm1(left)
+
+
+def _selu(a: float) -> float:
+    return _SELU_SCALE * _elu(a, _SELU_ALPHA)
+
+
+def _silu(a: float) -> float:
+    return a * _sigmoid(a)
+
+
+def _gelu(a: float) -> float:
+    return a * float(_normal_cdf(a))
+
+
+def _normal_cdf(a: Any) -> Any:
+    return 0.5 * erfc(-a / math.sqrt(2))
+
+
+def _normal_pdf(a: Any) -> Any:
+    return exp(-0.5 * a * a) / math.sqrt(2 * math.pi)
+
+
+def _softsign(a: float) -> float:
+    return a / (1 + math.fabs(a))
+
+
+def _hardtanh(a: float) -> float:
+    return _clip(a, -1.0, 1.0)
+
+
+def _clip(a: float, low: float, high: float) -> float:
+    return a if math.isnan(a) else min(max(a, low), high)
+
+
+def _clip_partials(out: Any, a: Any, low: Any, high: Any) -> tuple[Any, Any, Any]:
+    above = greater(maximum(a, low), high)
+    below = greater(low, a) * (1.0 - above)
+    return 1.0 - below - above, below, above
+
+
+def _half_squared_error(y: float, t: float) -> float:
+    return 0.5 * (y - t) * (y - t)
+
+
+_LN2, _LN10 = math.log(2), math.log(10)
+# SELU: Klambauer, Unterthiner, Mayr, Hochreiter, "Self-Normalizing Neural Networks" (2017).
+_SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+
+
+# ── The table ─────────────────────────────────────────────────────────────────────────────────────────
+# A table is read by its columns, so the formatter keeps off. Rules may mention rows further down.
+sign: Op
+where: Op
+quotient: Op
+cos: Op
+cosh: Op
+hypot: Op
+
+# fmt: off
+
+# Arithmetic
+add = _row("add", operator.add,     lambda out, a, b: (1.0, 1.0),        "+", "[0+] + [1+]", "[0+] + [1+]", binding="+")
+sub = _row("sub", operator.sub,     lambda out, a, b: (1.0, -1.0),       "−", "[0+] − [1*]", "[0+] - [1*]", binding="+")
+mul = _row("mul", operator.mul,     lambda out, a, b: (b, a),            "×", "[0*]·[1*]", r"[0*] \cdot [1*]", binding="*")
+div = _row("div", operator.truediv, lambda out, a, b: (1 / b, -out / b), "÷", "[0*] / [1^]", r"\frac{[0]}{[1]}", binding="*")
+neg = _row("neg", operator.neg,     lambda out, a: (-1.0,),              "−", "−[0*]", "-[0*]", binding="+")
+abs = _row("abs", math.fabs,        lambda out, a: (sign(a),),           "|x|", "|[0]|", r"\left|[0]\right|")
+pow = _row("pow", _pow,             _pow_partials,                       "xʸ", "[0!]^[1!]", "[0!]^{[1]}", binding="^")
+
+# What rules use in place of `if` and of a division that may be by zero
+sign     = _row("sign",     _sign,                            lambda out, a: (0.0,))
+greater  = _row("greater",  lambda a, b: float(a > b),        lambda out, a, b: (0.0, 0.0), ">", "[[0] > [1]]", "[[0] > [1]]")
+equal    = _row("equal",    lambda a, b: float(a == b),       lambda out, a, b: (0.0, 0.0), "=", "[[0] = [1]]", "[[0] = [1]]")
+where    = _row("where",    lambda c, a, b: a if c else b,    lambda out, c, a, b: (0.0, where(c, 1.0, 0.0), where(c, 0.0, 1.0)))
+quotient = _row("quotient", _quotient, lambda out, a, b: (quotient(1.0, b), -quotient(out, b)), "÷", "[0*] / [1^]", r"\frac{[0]}{[1]}", binding="*")
+
+# Exponentials, logarithms, roots
+exp   = _row("exp",   math.exp,   lambda out, a: (out,), "eˣ")
+exp2  = _row("exp2",  math.exp2,  lambda out, a: (out * _LN2,), "2ˣ")
+expm1 = _row("expm1", math.expm1, lambda out, a: (exp(a),))
+log   = _row("log",   math.log,   lambda out, a: (1 / a,))
+log2  = _row("log2",  math.log2,  lambda out, a: (1 / _LN2 / a,), latex=r"\log_2\left([0]\right)")
+log10 = _row("log10", math.log10, lambda out, a: (1 / _LN10 / a,), latex=r"\log_{10}\left([0]\right)")
+log1p = _row("log1p", math.log1p, lambda out, a: (1 / (1 + a),))
+sqrt  = _row("sqrt",  math.sqrt,  lambda out, a: (quotient(0.5, out),), "√", latex=r"\sqrt{[0]}")
+cbrt  = _row("cbrt",  math.cbrt,  lambda out, a: (quotient(1 / 3, out * out),), "∛", latex=r"\sqrt[3]{[0]}")
+
+# Trigonometric and hyperbolic functions
+sin   = _row("sin",   math.sin,   lambda out, a: (cos(a),))
+cos   = _row("cos",   math.cos,   lambda out, a: (-sin(a),))
+tan   = _row("tan",   math.tan,   lambda out, a: (1 + out * out,))
+asin  = _row("asin",  math.asin,  lambda out, a: (quotient(1.0, sqrt((1 - a) * (1 + a))),))
+acos  = _row("acos",  math.acos,  lambda out, a: (-quotient(1.0, sqrt((1 - a) * (1 + a))),))
+atan  = _row("atan",  math.atan,  lambda out, a: (1 / (1 + a * a),))
+atan2 = _row("atan2", math.atan2, _atan2_partials)
+sinh  = _row("sinh",  math.sinh,  lambda out, a: (cosh(a),))
+cosh  = _row("cosh",  math.cosh,  lambda out, a: (sinh(a),))
+tanh  = _row("tanh",  math.tanh,  lambda out, a: (1 - out * out,))
+asinh = _row("asinh", math.asinh, lambda out, a: (1 / hypot(a, 1.0),))
+acosh = _row("acosh", math.acosh, lambda out, a: (quotient(1.0, sqrt(a - 1) * sqrt(a + 1)),))
+atanh = _row("atanh", math.atanh, lambda out, a: (1 / ((1 - a) * (1 + a)),))
+erf   = _row("erf",   math.erf,   lambda out, a: (2 / math.sqrt(math.pi) * exp(-a * a),))
+erfc  = _row("erfc",  math.erfc,  lambda out, a: (-2 / math.sqrt(math.pi) * exp(-a * a),))
+
+# Any number of operands
+sum       = _row("sum",       _sum,       lambda out, *xs: (1.0,) * len(xs), "Σ", _each("[%d+]", " + "), _each("[%d+]", " + "), binding="+")
+prod      = _row("prod",      _prod,      _prod_partials, "Π", _each("[%d*]", "·"), _each("[%d*]", r" \cdot "), binding="*")
+dot       = _row("dot",       _dot,       _dot_partials, "w·x", _pairs("·"), _pairs(" "), binding="+")
+logsumexp = _row("logsumexp", _logsumexp, lambda out, *xs: tuple(exp(x - out) for x in xs))
+minimum   = _row("minimum",   _minimum,   _extremum_partials, "min")
+maximum   = _row("maximum",   _maximum,   _extremum_partials, "max")
+hypot     = _row("hypot",     math.hypot, _hypot_partials)
+
+# Activations
+sigmoid    = _row("sigmoid",    _sigmoid,    lambda out, a: (out * (1 - out),), "σ", "σ([0])", r"\sigma\left([0]\right)")
+relu       = _row("relu",       _relu,       lambda out, a: (greater(a, 0.0),))
+leaky_relu = _row("leaky_relu", _leaky_relu, lambda out, a, slope: (where(greater(a, 0.0), 1.0, slope), minimum(a, 0.0)))
+elu        = _row("elu",        _elu,        _elu_partials)
+selu       = _row("selu",       _selu,       lambda out, a: (_SELU_SCALE * _elu_partials(out, a, _SELU_ALPHA)[0],))
+softplus   = _row("softplus",   _softplus,   lambda out, a: (sigmoid(a),))
+silu       = _row("silu",       _silu,       lambda out, a: (sigmoid(a) * (1 + a * sigmoid(-a)),))
+gelu       = _row("gelu",       _gelu,       lambda out, a: (_normal_cdf(a) + a * _normal_pdf(a),))
+softsign   = _row("softsign",   _softsign,   lambda out, a: (1 / (1 + abs(a)) / (1 + abs(a)),))
+hardtanh   = _row("hardtanh",   _hardtanh,   lambda out, a: (greater(1.0, abs(a)),))
+clip       = _row("clip",       _clip,       _clip_partials)
+
+# The loss of the document, L = ½(y − t)²: one equation there, one node here
+half_squared_error = _row("half_squared_error", _half_squared_error, lambda out, y, t: (y - t, t - y),
+                          "½(y−t)²", "½([0+] − [1*])²", r"\tfrac{1}{2}\left([0+] - [1*]\right)^2", binding="*")
+# fmt: on
+
+
+@functools.cache
+def power(c: float) -> Op:
+    """The operation aᶜ for a constant exponent c: a row of its own for each c, with one operand.
+
+    A constant exponent needs no log(a), which a² at a = −1 must not ask for.
+    """
+
+    def partials(out: Any, a: Any) -> tuple[Any]:
+        # c·aᶜ⁻¹, in the form that stays finite and defined wherever aᶜ is.
+        if c == 0:
+            return (0.0,)
+        if c == 1:
+            return (1.0,)
+        if c == 2:
+            return (2.0 * a,)
+        if c > 1:
+            return (c * power(c - 1)(a),)
+        if c > 0:
+            return (quotient(c, power(1 - c)(a)),)
+        return (c * out / a,)
+
+    number = repr(c).removesuffix(".0")
+    if number.removeprefix("-").isdecimal():
+        exponent = number.translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    else:
+        exponent = f"^{number}" if c > 0 else f"^({number})"
+    return Op(
+        name=f"power({number})",
+        symbol="x" + exponent,
+        forward=lambda a: _pow(a, c),
+        partials=partials,
+        text="[0!]" + exponent,
+        latex=f"[0!]^{{{number}}}",
+        binding="^",
+    )
+
+
+OPS: dict[str, Op] = {value.name: value for value in list(globals().values()) if isinstance(value, Op)}
+
+
+def named(name: str) -> Op:
+    """The row of that name.
+
+    >>> named("tanh") is tanh
+    True
+    """
+    if name.startswith("power("):
+        return power(float(name[len("power(") : -1]))
+    return OPS[name]
