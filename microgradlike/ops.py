@@ -346,6 +346,27 @@ def _half_squared_error(y: float, t: float) -> float:
     return 0.5 * (y - t) * (y - t)
 
 
+def _binary_cross_entropy(p: float, t: float) -> float:
+    # A sure target leaves one term: where p agrees with it, 0·log(0) must not be asked for.
+    loss = 0.0
+    if t > 0:
+        loss -= t * math.log(p)
+    if t < 1:
+        loss -= (1 - t) * math.log1p(-p)
+    return loss
+
+
+def _binary_cross_entropy_partials(out: Any, p: Any, t: Any) -> tuple[Any, Any]:
+    def share(part: Any, probability: Any) -> Any:  # 0 where both are 0
+        return quotient(part, probability + equal(part, 0.0))
+
+    return share(1 - t, 1 - p) - share(t, p), log1p(-p) - log(p)
+
+
+def _binary_cross_entropy_with_logits(z: float, t: float) -> float:
+    return t * _softplus(-z) + (1 - t) * _softplus(z)
+
+
 _LN2, _LN10 = math.log(2), math.log(10)
 # SELU: Klambauer, Unterthiner, Mayr, Hochreiter, "Self-Normalizing Neural Networks" (2017).
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
@@ -428,9 +449,12 @@ softsign   = _row("softsign",   _softsign,   lambda out, a: (1 / (1 + abs(a)) / 
 hardtanh   = _row("hardtanh",   _hardtanh,   lambda out, a: (greater(1.0, abs(a)),))
 clip       = _row("clip",       _clip,       _clip_partials)
 
-# The loss of the document, L = ½(y − t)²: one equation there, one node here
-half_squared_error = _row("half_squared_error", _half_squared_error, lambda out, y, t: (y - t, t - y),
-                          "½(y−t)²", "½([0+] − [1*])²", r"\tfrac{1}{2}\left([0+] - [1*]\right)^2", binding="*")
+# Losses of one prediction: one equation in a text, one node here. The first is the document's.
+half_squared_error   = _row("half_squared_error",   _half_squared_error,   lambda out, y, t: (y - t, t - y),
+                            "½(y−t)²", "½([0+] − [1*])²", r"\tfrac{1}{2}\left([0+] - [1*]\right)^2", binding="*")
+binary_cross_entropy = _row("binary_cross_entropy", _binary_cross_entropy, _binary_cross_entropy_partials)
+binary_cross_entropy_with_logits = _row("binary_cross_entropy_with_logits", _binary_cross_entropy_with_logits,
+                                        lambda out, z, t: ((1 - t) * sigmoid(z) - t * sigmoid(-z), -z))
 # fmt: on
 
 

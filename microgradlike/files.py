@@ -1,0 +1,34 @@
+"""Files that are there as a whole or not at all."""
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+
+def write_atomically(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text file so that nobody ever sees half of it, whatever happens meanwhile.
+
+    The text goes to a new file beside it, reaches the disk, and takes the name in one step; on an error
+    an earlier file of that name stays as it was. A link is followed: what it points to is replaced.
+
+    Raises:
+        OSError: the directory is missing or read-only, the disk is full, …
+    """
+    target = Path(os.path.realpath(path))
+    # A short name of its own: that of the target may already be as long as names can be.
+    draft = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with open(draft, "x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            draft.chmod(target.stat().st_mode & 0o7777)
+        draft.replace(target)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        if isinstance(error, OSError):
+            error.filename, error.filename2 = os.fspath(path), None
+        raise

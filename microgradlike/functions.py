@@ -1,0 +1,580 @@
+"""The functions of the op table, for Values and for plain numbers alike.
+
+A function of plain numbers gives a float, with the numbers and the exceptions of `math`; as soon as a
+Value is among the operands, the result is a Value and the operation is recorded. Names are those of
+`math` and, for what `math` does not have, of PyTorch.
+
+What yields several numbers (`softmax`) or is a plain combination (`mean`) is composed here; everything
+else is one row of `microgradlike.ops`, where its derivative stands.
+"""
+
+from collections.abc import Iterable
+from typing import Any, TypeVar, overload
+
+from microgradlike import ops
+from microgradlike.engine import Value
+
+Number = TypeVar("Number", float, Value)
+
+
+# ── Functions of one number ───────────────────────────────────────────────────────────────────────────
+
+
+def abs(x: Number) -> Number:
+    """|x|; its derivative is the sign of x, and 0 at 0.
+
+    >>> abs(-3.0)
+    3.0
+    """
+    return ops.abs(x)
+
+
+def sign(x: Number) -> Number:
+    """1, −1 or 0, as x is positive, negative or 0; its derivative is 0.
+
+    >>> sign(-3.0)
+    -1.0
+    """
+    return ops.sign(x)
+
+
+def exp(x: Number) -> Number:
+    """eˣ. OverflowError above 709.78.
+
+    >>> exp(0.0)
+    1.0
+    """
+    return ops.exp(x)
+
+
+def exp2(x: Number) -> Number:
+    """2ˣ. OverflowError from 1024 on.
+
+    >>> exp2(10.0)
+    1024.0
+    """
+    return ops.exp2(x)
+
+
+def expm1(x: Number) -> Number:
+    """eˣ − 1, exact also where x is tiny.
+
+    >>> expm1(1e-20)
+    1e-20
+    """
+    return ops.expm1(x)
+
+
+def log(x: Number) -> Number:
+    """The natural logarithm; x > 0, else ValueError.
+
+    >>> log(1.0)
+    0.0
+    """
+    return ops.log(x)
+
+
+def log2(x: Number) -> Number:
+    """The logarithm to base 2; x > 0, else ValueError.
+
+    >>> log2(8.0)
+    3.0
+    """
+    return ops.log2(x)
+
+
+def log10(x: Number) -> Number:
+    """The logarithm to base 10; x > 0, else ValueError.
+
+    >>> log10(1000.0)
+    3.0
+    """
+    return ops.log10(x)
+
+
+def log1p(x: Number) -> Number:
+    """log(1 + x), exact also where x is tiny; x > −1, else ValueError.
+
+    >>> log1p(1e-20)
+    1e-20
+    """
+    return ops.log1p(x)
+
+
+def sqrt(x: Number) -> Number:
+    """√x; x ≥ 0, else ValueError. Its derivative at 0 is infinite.
+
+    >>> sqrt(9.0)
+    3.0
+    """
+    return ops.sqrt(x)
+
+
+def cbrt(x: Number) -> Number:
+    """The cube root, of negative numbers too. Its derivative at 0 is infinite.
+
+    >>> cbrt(-8.0)
+    -2.0
+    """
+    return ops.cbrt(x)
+
+
+def sin(x: Number) -> Number:
+    """The sine; x in radians.
+
+    >>> sin(0.0)
+    0.0
+    """
+    return ops.sin(x)
+
+
+def cos(x: Number) -> Number:
+    """The cosine; x in radians.
+
+    >>> cos(0.0)
+    1.0
+    """
+    return ops.cos(x)
+
+
+def tan(x: Number) -> Number:
+    """The tangent; x in radians.
+
+    >>> tan(0.0)
+    0.0
+    """
+    return ops.tan(x)
+
+
+def asin(x: Number) -> Number:
+    """The arc sine, in radians; |x| ≤ 1, else ValueError. Its derivative at ±1 is infinite.
+
+    >>> asin(0.0)
+    0.0
+    """
+    return ops.asin(x)
+
+
+def acos(x: Number) -> Number:
+    """The arc cosine, in radians; |x| ≤ 1, else ValueError. Its derivative at ±1 is infinite.
+
+    >>> acos(1.0)
+    0.0
+    """
+    return ops.acos(x)
+
+
+def atan(x: Number) -> Number:
+    """The arc tangent, in radians, between −π/2 and π/2.
+
+    >>> atan(0.0)
+    0.0
+    """
+    return ops.atan(x)
+
+
+def sinh(x: Number) -> Number:
+    """The hyperbolic sine. OverflowError beyond ±710.47.
+
+    >>> sinh(0.0)
+    0.0
+    """
+    return ops.sinh(x)
+
+
+def cosh(x: Number) -> Number:
+    """The hyperbolic cosine. OverflowError beyond ±710.47.
+
+    >>> cosh(0.0)
+    1.0
+    """
+    return ops.cosh(x)
+
+
+def tanh(x: Number) -> Number:
+    """The hyperbolic tangent; its derivative is 1 − tanh²x.
+
+    >>> tanh(0.0)
+    0.0
+    """
+    return ops.tanh(x)
+
+
+def asinh(x: Number) -> Number:
+    """The inverse of `sinh`.
+
+    >>> asinh(0.0)
+    0.0
+    """
+    return ops.asinh(x)
+
+
+def acosh(x: Number) -> Number:
+    """The inverse of `cosh`; x ≥ 1, else ValueError. Its derivative at 1 is infinite.
+
+    >>> acosh(1.0)
+    0.0
+    """
+    return ops.acosh(x)
+
+
+def atanh(x: Number) -> Number:
+    """The inverse of `tanh`; |x| < 1, else ValueError.
+
+    >>> atanh(0.0)
+    0.0
+    """
+    return ops.atanh(x)
+
+
+def erf(x: Number) -> Number:
+    """The error function, 2/√π · ∫₀ˣ e^(−t²) dt.
+
+    >>> erf(0.0)
+    0.0
+    """
+    return ops.erf(x)
+
+
+def erfc(x: Number) -> Number:
+    """1 − erf(x), exact also where erf(x) is near 1.
+
+    >>> erfc(0.0)
+    1.0
+    """
+    return ops.erfc(x)
+
+
+def sigmoid(x: Number) -> Number:
+    """σ(x) = 1 / (1 + e⁻ˣ), without overflow; its derivative is σ(x)(1 − σ(x)).
+
+    >>> sigmoid(0.0)
+    0.5
+    """
+    return ops.sigmoid(x)
+
+
+def relu(x: Number) -> Number:
+    """max(x, 0); its derivative at 0 is 0.
+
+    >>> relu(-3.0), relu(3.0)
+    (0.0, 3.0)
+    """
+    return ops.relu(x)
+
+
+def selu(x: Number) -> Number:
+    """1.0507 · (x if x > 0 else 1.6733 (eˣ − 1)): Klambauer et al. (2017), digits as in PyTorch.
+
+    >>> selu(0.0)
+    0.0
+    """
+    return ops.selu(x)
+
+
+def softplus(x: Number) -> Number:
+    """log(1 + eˣ), without overflow; its derivative is σ(x).
+
+    >>> softplus(1000.0)
+    1000.0
+    """
+    return ops.softplus(x)
+
+
+def silu(x: Number) -> Number:
+    """X · σ(x), also called swish: Elfwing, Uchibe, Doya (2018).
+
+    >>> silu(0.0)
+    0.0
+    """
+    return ops.silu(x)
+
+
+def gelu(x: Number) -> Number:
+    """X · Φ(x), exact, with Φ of the normal distribution: Hendrycks, Gimpel (2016).
+
+    >>> gelu(0.0)
+    0.0
+    """
+    return ops.gelu(x)
+
+
+def softsign(x: Number) -> Number:
+    """X / (1 + |x|).
+
+    >>> softsign(-3.0)
+    -0.75
+    """
+    return ops.softsign(x)
+
+
+def hardtanh(x: Number) -> Number:
+    """x, but not below −1 nor above 1; its derivative at ±1 is 0, as in PyTorch.
+
+    >>> hardtanh(3.0)
+    1.0
+    """
+    return ops.hardtanh(x)
+
+
+# ── Functions of two or three numbers ─────────────────────────────────────────────────────────────────
+
+
+@overload
+def pow(x: float, y: float) -> float: ...
+@overload
+def pow(x: Value, y: float | Value) -> Value: ...
+@overload
+def pow(x: float, y: Value) -> Value: ...
+def pow(x: Any, y: Any) -> Any:
+    """xʸ, as ``x ** y``, but never a complex number: a ValueError instead.
+
+    A plain number y makes a constant power of x, a Value y an operand with a derivative of its own.
+
+    >>> pow(2.0, 3.0)
+    8.0
+    """
+    return x**y if isinstance(x, Value) or isinstance(y, Value) else ops.pow(x, y)
+
+
+@overload
+def atan2(y: float, x: float) -> float: ...
+@overload
+def atan2(y: Value, x: float | Value) -> Value: ...
+@overload
+def atan2(y: float, x: Value) -> Value: ...
+def atan2(y: Any, x: Any) -> Any:
+    """The angle of the point (x, y), in radians, between −π and π; at the origin its derivative is 0.
+
+    >>> atan2(0.0, 1.0)
+    0.0
+    """
+    return ops.atan2(y, x)
+
+
+@overload
+def greater(a: float, b: float) -> float: ...
+@overload
+def greater(a: Value, b: float | Value) -> Value: ...
+@overload
+def greater(a: float, b: Value) -> Value: ...
+def greater(a: Any, b: Any) -> Any:
+    """1 where a > b, else 0. Unlike ``a > b`` it stays in the graph, for `where`.
+
+    >>> greater(3.0, 2.0)
+    1.0
+    """
+    return ops.greater(a, b)
+
+
+@overload
+def where(condition: float, a: float, b: float) -> float: ...
+@overload
+def where(condition: float | Value, a: Value, b: float | Value) -> Value: ...
+@overload
+def where(condition: float | Value, a: float, b: Value) -> Value: ...
+@overload
+def where(condition: Value, a: float, b: float) -> Value: ...
+def where(condition: Any, a: Any, b: Any) -> Any:
+    """The second operand where the condition is not 0, else the third.
+
+    Args:
+        condition: a number or a bool, decided once and for all, or a Value, for example
+            ``greater(x, 3)``, that stays in the graph. Its derivative is 0.
+        a: the result where the condition holds.
+        b: the result where it does not.
+
+    >>> where(greater(1.0, 2.0), 10.0, 20.0)
+    20.0
+    """
+    return ops.where(condition, a, b)
+
+
+def leaky_relu(x: Number, negative_slope: float = 0.01) -> Number:
+    """X where it is positive, else negative_slope · x; its derivative at 0 is negative_slope.
+
+    >>> leaky_relu(-2.0, 0.5)
+    -1.0
+    """
+    return ops.leaky_relu(x, negative_slope)
+
+
+def elu(x: Number, alpha: float = 1.0) -> Number:
+    """X where it is positive, else alpha · (eˣ − 1): Clevert, Unterthiner, Hochreiter (2015).
+
+    >>> elu(2.0)
+    2.0
+    """
+    return ops.elu(x, alpha)
+
+
+@overload
+def clip(x: float, low: float, high: float) -> float: ...
+@overload
+def clip(x: Value, low: float | Value, high: float | Value) -> Value: ...
+def clip(x: Any, low: Any, high: Any) -> Any:
+    """x, but not below low nor above high; its derivative is 1 between and at the bounds, 0 beyond.
+
+    If low is above high the result is high, as with PyTorch's ``clamp``.
+
+    >>> clip(5.0, 0.0, 1.0)
+    1.0
+    """
+    return ops.clip(x, low, high)
+
+
+# ── Functions of any number of numbers ────────────────────────────────────────────────────────────────
+# A checker cannot know that an iterable of floats holds no Value, hence the ignored overlaps.
+
+
+@overload
+def maximum(*xs: float) -> float: ...  # type: ignore[overload-overlap]
+@overload
+def maximum(*xs: float | Value) -> Value: ...
+def maximum(*xs: Any) -> Any:
+    """The largest operand; where several are, they share the derivative equally. NaN if one is NaN.
+
+    >>> maximum(1.0, 3.0, 2.0)
+    3.0
+    """
+    return ops.maximum(*_some(xs, "maximum"))
+
+
+@overload
+def minimum(*xs: float) -> float: ...  # type: ignore[overload-overlap]
+@overload
+def minimum(*xs: float | Value) -> Value: ...
+def minimum(*xs: Any) -> Any:
+    """The smallest operand; where several are, they share the derivative equally. NaN if one is NaN.
+
+    >>> minimum(1.0, 3.0, 2.0)
+    1.0
+    """
+    return ops.minimum(*_some(xs, "minimum"))
+
+
+@overload
+def hypot(*xs: float) -> float: ...  # type: ignore[overload-overlap]
+@overload
+def hypot(*xs: float | Value) -> Value: ...
+def hypot(*xs: Any) -> Any:
+    """The Euclidean length √(x₁² + x₂² + …), without overflow; at the origin its derivative is 0.
+
+    >>> hypot(3.0, 4.0)
+    5.0
+    """
+    return ops.hypot(*xs)
+
+
+@overload
+def sum(xs: Iterable[float]) -> float: ...  # type: ignore[overload-overlap]
+@overload
+def sum(xs: Iterable[float | Value]) -> Value: ...
+def sum(xs: Iterable[Any]) -> Any:
+    """Σ xᵢ as a single node, rounded once (Python's own ``sum`` makes a node for every +).
+
+    >>> sum([0.1] * 10)
+    1.0
+    """
+    return ops.sum(*xs)
+
+
+@overload
+def mean(xs: Iterable[float]) -> float: ...  # type: ignore[overload-overlap]
+@overload
+def mean(xs: Iterable[float | Value]) -> Value: ...
+def mean(xs: Iterable[Any]) -> Any:
+    """Σ xᵢ / n.
+
+    >>> mean([1.0, 2.0, 6.0])
+    3.0
+    """
+    terms = _some(tuple(xs), "mean")
+    return ops.sum(*terms) / len(terms)
+
+
+@overload
+def prod(xs: Iterable[float]) -> float: ...  # type: ignore[overload-overlap]
+@overload
+def prod(xs: Iterable[float | Value]) -> Value: ...
+def prod(xs: Iterable[Any]) -> Any:
+    """x₁ · x₂ · …, as a single node whose derivatives are right also where some xᵢ are 0.
+
+    >>> prod([2.0, 3.0, 4.0])
+    24.0
+    """
+    return ops.prod(*xs)
+
+
+@overload
+def dot(ws: Iterable[float], xs: Iterable[float], bias: float | None = None) -> float: ...  # type: ignore[overload-overlap]
+@overload
+def dot(
+    ws: Iterable[float | Value], xs: Iterable[float | Value], bias: float | Value | None = None
+) -> Value: ...
+def dot(ws: Iterable[Any], xs: Iterable[Any], bias: Any = None) -> Any:
+    """w₁x₁ + w₂x₂ + … (+ bias) as a single node, rounded once; `math.sumprod` of Python 3.12.
+
+    Raises:
+        ValueError: ws and xs differ in length.
+
+    >>> dot([1.0, 2.0], [10.0, 100.0], 5.0)
+    215.0
+    """
+    ws, xs = tuple(ws), tuple(xs)
+    if len(ws) != len(xs):
+        raise ValueError(f"dot needs as many ws as xs: got {len(ws)} and {len(xs)}")
+    return ops.dot(*ws, *xs) if bias is None else ops.dot(*ws, *xs, bias)
+
+
+@overload
+def logsumexp(xs: Iterable[float]) -> float: ...  # type: ignore[overload-overlap]
+@overload
+def logsumexp(xs: Iterable[float | Value]) -> Value: ...
+def logsumexp(xs: Iterable[Any]) -> Any:
+    """Log Σ exp(xᵢ), without overflow and without loss of what is small beside the largest xᵢ.
+
+    >>> logsumexp([1000.0, 0.0])
+    1000.0
+    """
+    return ops.logsumexp(*_some(tuple(xs), "logsumexp"))
+
+
+@overload
+def log_softmax(xs: Iterable[float]) -> list[float]: ...  # type: ignore[overload-overlap]
+@overload
+def log_softmax(xs: Iterable[float | Value]) -> list[Value]: ...
+def log_softmax(xs: Iterable[Any]) -> list[Any]:
+    """Log softmax(xs)ᵢ = xᵢ − logsumexp(xs), for each i.
+
+    The largest x is subtracted from all of them first, which changes nothing in exact arithmetic and
+    keeps all digits in floats: also where logits are huge, and where one class has nearly all of the
+    probability.
+
+    >>> log_softmax([1e15, 1e15])[0] == -log(2.0)
+    True
+    """
+    terms = _some(tuple(xs), "log_softmax")
+    largest = ops.maximum(*terms)
+    centred = [x - largest for x in terms]
+    total = ops.logsumexp(*centred)
+    return [x - total for x in centred]
+
+
+@overload
+def softmax(xs: Iterable[float]) -> list[float]: ...  # type: ignore[overload-overlap]
+@overload
+def softmax(xs: Iterable[float | Value]) -> list[Value]: ...
+def softmax(xs: Iterable[Any]) -> list[Any]:
+    """exp(xᵢ) / Σ exp(xⱼ), for each i, by way of `log_softmax`: positive numbers that add up to 1.
+
+    >>> softmax([3.0, 3.0])
+    [0.5, 0.5]
+    """
+    return [ops.exp(x) for x in log_softmax(xs)]
+
+
+def _some(xs: tuple[Any, ...], function: str) -> tuple[Any, ...]:
+    if not xs:
+        raise ValueError(f"{function} needs at least one number")
+    return xs

@@ -1,0 +1,134 @@
+"""Losses: how far predictions are from their targets, as one Value to go backward from.
+
+Predictions and targets are single numbers or Values, or lists of the same length. Unless a docstring
+says otherwise, the loss of a list is the mean over its elements, as in PyTorch.
+"""
+
+from collections.abc import Sequence, Sized
+from typing import Any, SupportsFloat, TypeAlias
+
+from microgradlike import ops
+from microgradlike.engine import Value, as_value, record
+from microgradlike.functions import log_softmax, mean, relu
+from microgradlike.functions import sum as total
+
+Numbers: TypeAlias = SupportsFloat | Sequence[SupportsFloat]
+
+
+def half_squared_error(y: Numbers, t: Numbers) -> Value:
+    """L = ½(y − t)², the loss of the document, with ∂L/∂y = y − t; for lists the sum, L = ½ Σ (yᵢ − tᵢ)².
+
+    Source: Rumelhart, Hinton, Williams, "Learning representations by back-propagating errors" (1986).
+
+    >>> half_squared_error(Value(0.75), 1.0).data
+    0.03125
+    """
+    return total([record(ops.half_squared_error, pair) for pair in _pairs(y, t)])
+
+
+def mse_loss(y: Numbers, t: Numbers) -> Value:
+    """Mean squared error, (1/n) Σ (yᵢ − tᵢ)²; PyTorch's ``mse_loss``.
+
+    >>> mse_loss([Value(1.0), Value(2.0)], [1.0, 4.0]).data
+    2.0
+    """
+    return mean([(y - t) ** 2 for y, t in _pairs(y, t)])
+
+
+def binary_cross_entropy(p: Numbers, t: Numbers) -> Value:
+    """−t·log(p) − (1 − t)·log(1 − p), for probabilities p; PyTorch's ``binary_cross_entropy``.
+
+    Where the network can give logits, `binary_cross_entropy_with_logits` is more exact.
+
+    Args:
+        p: probabilities, each from 0 to 1.
+        t: targets, each from 0 to 1, usually one of the two.
+
+    Raises:
+        ValueError: a p is outside of [0, 1]; or the loss is infinite, since p is the opposite of a sure
+            target (PyTorch gives 100 there).
+
+    Source: Bishop, "Pattern Recognition and Machine Learning" (2006), equation 4.90.
+
+    >>> round(binary_cross_entropy(Value(0.5), 1.0), 12)
+    0.69314718056
+    """
+    return mean([record(ops.binary_cross_entropy, pair) for pair in _pairs(p, t)])
+
+
+def binary_cross_entropy_with_logits(z: Numbers, t: Numbers) -> Value:
+    """t·softplus(−z) + (1 − t)·softplus(z), the binary cross-entropy of p = σ(z), for any finite z.
+
+    PyTorch's ``binary_cross_entropy_with_logits``. Nothing overflows and, as no term is negative,
+    nothing cancels: all digits are right also where σ(z) is next to 0 or 1.
+
+    Args:
+        z: logits, any numbers.
+        t: targets, each from 0 to 1, usually one of the two.
+
+    Source: log σ(z) = −softplus(−z) in the definition of `binary_cross_entropy`.
+
+    >>> binary_cross_entropy_with_logits(Value(1000.0), 0.0).data
+    1000.0
+    """
+    return mean([record(ops.binary_cross_entropy_with_logits, pair) for pair in _pairs(z, t)])
+
+
+def cross_entropy(logits: Sequence[Any], target: int | Sequence[int]) -> Value:
+    """−log softmax(logits)[target], for any finite logits; PyTorch's ``cross_entropy``.
+
+    Args:
+        logits: one for each class; or a list of such lists, one for each example: then the mean.
+        target: the index of the right class, from 0 on; or a list of them.
+
+    Raises:
+        TypeError, ValueError: a target is no index of a class.
+
+    Source: Bridle, "Probabilistic interpretation of feedforward classification network outputs" (1990).
+
+    >>> cross_entropy([Value(0.0), Value(1000.0)], 0).data
+    1000.0
+    """
+    if not isinstance(target, Sized):
+        return _cross_entropy(logits, target)
+    if len(logits) != len(target):
+        raise ValueError(f"there are {len(logits)} examples, but {len(target)} targets")
+    return mean([_cross_entropy(row, index) for row, index in zip(logits, target)])
+
+
+def _cross_entropy(logits: Sequence[SupportsFloat], target: Any) -> Value:
+    if target not in range(len(logits)):
+        raise ValueError(
+            f"the target {target!r} is no class: with {len(logits)} logits, 0 is the first and "
+            f"{len(logits) - 1} the last"
+        )
+    return -log_softmax([as_value(z) for z in logits])[int(target)]
+
+
+def hinge_loss(score: Numbers, t: Numbers) -> Value:
+    """max(0, 1 − t·score), for targets −1 and 1.
+
+    Source: Cortes, Vapnik, "Support-vector networks" (1995).
+
+    >>> hinge_loss(Value(0.25), 1).data
+    0.75
+    """
+    return mean([relu(1 - t * s) for s, t in _pairs(score, t)])
+
+
+def _pairs(predictions: Any, targets: Any) -> list[tuple[Value, Value]]:
+    """Predictions and targets side by side; a target that is a plain number becomes an input named t."""
+    if isinstance(predictions, Sized) != isinstance(targets, Sized):
+        raise TypeError("predictions and targets must be two numbers or two lists, not one of each")
+    if not isinstance(targets, Sized):
+        return [(as_value(predictions), _target(targets, "t"))]
+    if len(predictions) != len(targets) or len(targets) == 0:
+        raise ValueError(f"there are {len(predictions)} predictions and {len(targets)} targets")
+    return [
+        (as_value(prediction), _target(target, f"t{i}"))
+        for i, (prediction, target) in enumerate(zip(predictions, targets), 1)
+    ]
+
+
+def _target(target: SupportsFloat, name: str) -> Value:
+    return target if isinstance(target, Value) else Value(target, name)

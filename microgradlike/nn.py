@@ -1,0 +1,436 @@
+"""Neurons, layers and networks, with the names of the document.
+
+Neurons are numbered through the network. Neuron 3 computes z3 = w31·h1 + w32·h2 + b3, one node, and its
+activation h3, or y if it is the output.
+
+>>> network = MLP(2, [2, 1], activation="sigmoid", output_activation="sigmoid")
+>>> [name for name, _ in network.named_parameters()]
+['w11', 'w12', 'b1', 'w21', 'w22', 'b2', 'w31', 'w32', 'b3']
+>>> y = network([0.0, 1.0])
+>>> y.name, y.parents[0].name
+('y', 'z3')
+
+Written for micrograd's users too: ``from microgradlike.nn import Neuron, Layer, MLP`` is the only line
+that changes.
+"""
+
+import json
+import math
+import os
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self, SupportsFloat
+
+from microgradlike import ops
+from microgradlike.engine import NOT_COMPUTED, Constant, Value, record
+from microgradlike.files import write_atomically
+from microgradlike.ops import Op
+
+#: What ``activation=`` may be called, with the constant operands that the operation takes besides z.
+ACTIVATIONS: dict[str, tuple[Op | None, tuple[float, ...]]] = {
+    "linear": (None, ()),
+    "sigmoid": (ops.sigmoid, ()),
+    "tanh": (ops.tanh, ()),
+    "relu": (ops.relu, ()),
+    "leaky_relu": (ops.leaky_relu, (0.01,)),
+    "elu": (ops.elu, (1.0,)),
+    "selu": (ops.selu, ()),
+    "softplus": (ops.softplus, ()),
+    "silu": (ops.silu, ()),
+    "gelu": (ops.gelu, ()),
+    "softsign": (ops.softsign, ()),
+    "hardtanh": (ops.hardtanh, ()),
+}
+
+_FORMAT, _VERSION = "microgradlike model", 1
+
+
+class Module:
+    """What has parameters: a network, a layer, a neuron, or a model of your own.
+
+    In a subclass, every attribute that is a leaf `Value`, a `Module`, or a list, tuple or dict of such,
+    holds parameters.
+
+    >>> class Line(Module):
+    ...     def __init__(self):
+    ...         self.slope, self.offset = Value(1.0), Value(0.0)
+    ...
+    ...     def __call__(self, x):
+    ...         return self.slope * x + self.offset
+    >>> Line().state_dict()
+    {'slope': 1.0, 'offset': 0.0}
+    """
+
+    def named_parameters(self) -> list[tuple[str, Value]]:
+        """Pairs of a unique name and a parameter, in a fixed order."""
+        return list(_find_parameters(vars(self)))
+
+    def parameters(self) -> list[Value]:
+        """The Values that training changes."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def zero_grad(self) -> None:
+        """Forget the gradients, before the next backward pass."""
+        for parameter in self.parameters():
+            parameter.grad = NOT_COMPUTED
+
+    def state_dict(self) -> dict[str, float]:
+        """The numbers of the parameters, by name."""
+        return {name: parameter.data for name, parameter in self.named_parameters()}
+
+    def load_state_dict(self, state: Mapping[str, SupportsFloat]) -> None:
+        """Set the parameters to these numbers, all of them or, on an error, none.
+
+        Raises:
+            KeyError: a name is missing or unknown.
+            TypeError, ValueError: what stands under a name is not a finite real number.
+        """
+        parameters = dict(self.named_parameters())
+        if missing := [name for name in parameters if name not in state]:
+            raise KeyError(f"no number for {_some(missing)}")
+        if unknown := [name for name in state if name not in parameters]:
+            raise KeyError(f"the model has no parameter {_some(unknown)}; it has {_some(list(parameters))}")
+        numbers = {name: _finite(name, state[name]) for name in parameters}
+        for name, parameter in parameters.items():
+            parameter.data = numbers[name]
+
+    def describe(self) -> dict[str, Any]:
+        """What a file must agree with, besides the parameters, to be of this model."""
+        return {"model": type(self).__name__}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to a JSON file: whole, or not at all.
+
+        The numbers are written so that loading gives the same bits.
+
+        Raises:
+            ValueError: a parameter is not finite.
+            OSError: the file cannot be written; an earlier file of that name stays as it is.
+        """
+        state = {name: _finite(name, number) for name, number in self.state_dict().items()}
+        content = {"format": _FORMAT, "version": _VERSION, **self.describe(), "parameters": state}
+        write_atomically(path, json.dumps(content, indent=1) + "\n")
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Set the parameters to those of a file that `save` wrote; on an error the model stays as it was.
+
+        Raises:
+            ValueError: the file is cut off, not a model, of another version, or of another model; the
+                message says which.
+            OSError: the file cannot be read.
+        """
+        content = _read_model(path)
+        for key, mine in self.describe().items():
+            if content.get(key) != mine:
+                raise ValueError(f"{path}: its {key} is {content.get(key)!r}, that of this model {mine!r}")
+        try:
+            self.load_state_dict(content["parameters"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path}: {error.args[0]}") from None
+
+
+class Neuron(Module):
+    """z = w·x + b, then an activation.
+
+    Args:
+        inputs: how many.
+        activation: one of `ACTIVATIONS`.
+        nonlin: micrograd's way to say activation="linear": ``nonlin=False``.
+        number: the neuron's number in its network, from 1 on, for the names.
+        name: the name of what it gives; by default h and its number.
+        outputs: how many neurons its layer has; the initial weights depend on it.
+        rng: where the initial weights come from.
+
+    Attributes:
+        w: the weights, a list of Values.
+        b: the bias, a Value.
+
+    >>> neuron = Neuron(2, activation="tanh")
+    >>> [v.name for v in neuron.parameters()], neuron([1.0, 2.0]).name
+    (['w11', 'w12', 'b1'], 'h1')
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        nonlin: bool = True,
+        *,
+        activation: str = "relu",
+        number: int = 1,
+        name: str = "",
+        outputs: int = 1,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.activation = _known_activation(activation) if nonlin else "linear"
+        self.number = number
+        self.name = name or f"h{number}"
+        limit = _initial_limit(self.activation, _positive(inputs, "inputs"), outputs)
+        rng = rng or random.Random(0)
+        comma = "," if number > 9 or inputs > 9 else ""
+        self.w = [
+            Value(rng.uniform(-limit, limit), name=f"w{number}{comma}{i}") for i in range(1, inputs + 1)
+        ]
+        self.b = Value(0.0, name=f"b{number}")
+
+    def __call__(self, x: Sequence[SupportsFloat]) -> Value:
+        return self._activate(_inputs(x, len(self.w), self))
+
+    def _activate(self, x: Sequence[Value]) -> Value:
+        value = record(ops.dot, (*self.w, *x, self.b))
+        op, constants = ACTIVATIONS[self.activation]
+        if op:
+            value.name = f"z{self.number}"
+            value = record(op, (value, *map(Constant, constants)))
+        value.name = self.name
+        return value
+
+    def named_parameters(self) -> list[tuple[str, Value]]:
+        return [(parameter.name, parameter) for parameter in (*self.w, self.b)]
+
+    def __repr__(self) -> str:
+        return f"Neuron({len(self.w)}, activation={self.activation!r})"
+
+
+class Layer(Module):
+    """Neurons side by side, each with all the inputs.
+
+    Args:
+        inputs: how many each neuron has.
+        outputs: how many neurons.
+        activation, nonlin, rng: see `Neuron`.
+        first: the number of the first neuron.
+        names: what the neurons give is called; by default h and their numbers.
+
+    >>> [h.name for h in Layer(3, 2)([1.0, 2.0, 3.0])]
+    ['h1', 'h2']
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        nonlin: bool = True,
+        *,
+        activation: str = "relu",
+        first: int = 1,
+        names: Sequence[str] = (),
+        rng: random.Random | None = None,
+    ) -> None:
+        rng = rng or random.Random(0)
+        self.neurons = [
+            Neuron(
+                inputs,
+                nonlin,
+                activation=activation,
+                number=first + i,
+                name=names[i] if names else "",
+                outputs=outputs,
+                rng=rng,
+            )
+            for i in range(_positive(outputs, "outputs"))
+        ]
+
+    def __call__(self, x: Sequence[SupportsFloat]) -> Any:
+        return _one_or_list(self._activate(_inputs(x, len(self.neurons[0].w), self)))
+
+    def _activate(self, x: Sequence[Value]) -> list[Value]:
+        return [neuron._activate(x) for neuron in self.neurons]
+
+    def named_parameters(self) -> list[tuple[str, Value]]:
+        return [pair for neuron in self.neurons for pair in neuron.named_parameters()]
+
+    def __repr__(self) -> str:
+        first = self.neurons[0]
+        return f"Layer({len(first.w)}, {len(self.neurons)}, activation={first.activation!r})"
+
+
+class MLP(Module):
+    """A multi-layer perceptron: layers one after the other.
+
+    Args:
+        inputs: how many numbers go in.
+        layers: how many neurons each layer has; the last number is that of the outputs.
+        activation: of the inner layers, one of `ACTIVATIONS`.
+        output_activation: of the last layer.
+        seed: of the initial weights; the same seed gives the same network everywhere.
+
+    Called with a list of numbers or Values, it gives one Value for one output, else a list.
+
+    The initial weights are uniform in ±limit, the biases 0. With n inputs and m outputs of a layer the
+    limit is √(6/n) for relu and its kin (He et al. 2015), √(3/n) for selu (Klambauer et al. 2017),
+    4·√(6/(n+m)) for sigmoid and √(6/(n+m)) for all others (Glorot, Bengio 2010).
+
+    >>> network = MLP(3, [4, 2])
+    >>> [y.name for y in network([1.0, -2.0, 3.0])]
+    ['y1', 'y2']
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        layers: Sequence[int],
+        *,
+        activation: str = "relu",
+        output_activation: str = "linear",
+        seed: int = 0,
+    ) -> None:
+        if not layers:
+            raise ValueError("an MLP needs a layer: MLP(2, [1])")
+        self.sizes = [inputs, *layers]
+        self.activation, self.output_activation = activation, output_activation
+        rng = random.Random(seed)
+        self.layers: list[Layer] = []
+        first = 1
+        for n, m in zip(self.sizes, layers):
+            last = len(self.layers) == len(layers) - 1
+            self.layers.append(
+                Layer(
+                    n,
+                    m,
+                    activation=output_activation if last else activation,
+                    first=first,
+                    names=_output_names(m) if last else (),
+                    rng=rng,
+                )
+            )
+            first += m
+
+    def __call__(self, x: Sequence[SupportsFloat]) -> Any:
+        values: Sequence[Value] = _inputs(x, self.sizes[0], self)
+        for layer in self.layers:
+            values = layer._activate(values)
+        return _one_or_list(values)
+
+    def named_parameters(self) -> list[tuple[str, Value]]:
+        return [pair for layer in self.layers for pair in layer.named_parameters()]
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "model": "MLP",
+            "sizes": self.sizes,
+            "activation": self.activation,
+            "output_activation": self.output_activation,
+        }
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Self:
+        """The network of a file that `save` wrote, with its sizes and activations.
+
+        Raises:
+            ValueError, OSError: as `load`.
+        """
+        content = _read_model(path)
+        try:
+            inputs, *layers = content["sizes"]
+            if sum((n + 1) * m for n, m in zip([inputs, *layers], layers)) != len(content["parameters"]):
+                raise ValueError(f"{len(content['parameters'])} parameters do not fit {content['sizes']}")
+            network = cls(
+                inputs,
+                layers,
+                activation=content["activation"],
+                output_activation=content["output_activation"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path}: this is no MLP: {error}") from None
+        network.load(path)
+        return network
+
+    def __repr__(self) -> str:
+        return (
+            f"MLP({self.sizes[0]}, {self.sizes[1:]}, activation={self.activation!r}, "
+            f"output_activation={self.output_activation!r})"
+        )
+
+
+def _find_parameters(value: Any, path: str = "") -> Iterator[tuple[str, Value]]:
+    if isinstance(value, Value):
+        if not value.parents:
+            yield path, value
+    elif isinstance(value, Module):
+        prefix = f"{path}." if path else ""
+        yield from ((prefix + name, parameter) for name, parameter in value.named_parameters())
+    elif isinstance(value, dict | list | tuple):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, item in items:
+            yield from _find_parameters(item, f"{path}.{key}" if path else str(key))
+
+
+def _inputs(x: Sequence[SupportsFloat], n: int, module: Module) -> list[Value]:
+    if isinstance(x, Value | int | float):
+        raise TypeError(f"{module!r} takes a list of {n}: write [x], not x")
+    values = [
+        number if isinstance(number, Value) else Value(number, name=f"x{i}")
+        for i, number in enumerate(x, 1)
+    ]
+    if len(values) != n:
+        raise ValueError(f"{module!r} takes {n} inputs, got {len(values)}")
+    return values
+
+
+def _one_or_list(values: Sequence[Value]) -> Value | list[Value]:
+    return values[0] if len(values) == 1 else list(values)
+
+
+def _output_names(n: int) -> list[str]:
+    return ["y"] if n == 1 else [f"y{i}" for i in range(1, n + 1)]
+
+
+def _initial_limit(activation: str, inputs: int, outputs: int) -> float:
+    if activation in {"relu", "leaky_relu", "elu", "softplus", "silu", "gelu"}:
+        return math.sqrt(6 / inputs)
+    if activation == "selu":
+        return math.sqrt(3 / inputs)
+    return (4 if activation == "sigmoid" else 1) * math.sqrt(6 / (inputs + outputs))
+
+
+def _known_activation(name: str) -> str:
+    if name not in ACTIVATIONS:
+        raise ValueError(f"no activation is called {name!r}: choose one of {', '.join(ACTIVATIONS)}")
+    return name
+
+
+def _positive(number: int, what: str) -> int:
+    if not isinstance(number, int) or number < 1:
+        raise ValueError(f"{what} must be a whole number from 1 on, not {number!r}")
+    return number
+
+
+def _finite(name: str, number: Any) -> float:
+    try:
+        data = ops.real(float(number) if isinstance(number, Value) else number)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise type(error)(f"{name}: {error}") from None
+    if not math.isfinite(data):
+        raise ValueError(f"{name} is {data}, which is no number to go on with")
+    return data
+
+
+def _some(names: Sequence[str], most: int = 6) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _read_model(path: str | os.PathLike[str]) -> dict[str, Any]:
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{path}, line {error.lineno}, column {error.colno}: this is no JSON, or it is cut off "
+            f"({error.msg})"
+        ) from None
+    except (UnicodeDecodeError, RecursionError):
+        raise ValueError(f"{path}: this is no model file") from None
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise ValueError(f"{path}: this is no model file: its format is not {_FORMAT!r}")
+    if content.get("version") != _VERSION:
+        raise ValueError(
+            f"{path}: version {content.get('version')!r} of the format is unknown here, "
+            f"only version {_VERSION} is: a newer microgradlike may read it"
+        )
+    parameters = content.get("parameters")
+    if not isinstance(parameters, dict):
+        raise ValueError(f"{path}: it has no parameters")
+    for name, number in parameters.items():
+        if type(number) not in {int, float}:
+            raise ValueError(f"{path}: {name} is {number!r:.60}, not a number")
+    return content

@@ -1,0 +1,196 @@
+"""Optimisers: how parameters move along their gradients. Names and definitions are PyTorch's.
+
+>>> w = Value(1.0, name="w")
+>>> optimizer = SGD([w], lr=0.1)
+>>> for _ in range(100):
+...     optimizer.zero_grad()
+...     ((w - 3) ** 2).backward()
+...     optimizer.step()
+>>> round(w, 6)
+3.0
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any
+
+from microgradlike.engine import NOT_COMPUTED, Value
+
+
+class Optimizer(ABC):
+    """What moves parameters; a subclass says how, in `update`.
+
+    Attributes:
+        parameters: the Values that `step` moves.
+        lr: the learning rate η; you may change it between steps.
+        steps: how many steps have been taken.
+    """
+
+    def __init__(self, parameters: Iterable[Value], lr: float) -> None:
+        self.parameters = list(parameters)
+        if not self.parameters:
+            raise ValueError("an optimizer needs parameters: SGD(model.parameters(), lr=0.1)")
+        for parameter in self.parameters:
+            if not isinstance(parameter, Value) or parameter.parents:
+                raise TypeError(f"only leaf Values can be moved, not {parameter!r:.60}")
+        self.lr = _at_least_zero(lr, "lr")
+        self.steps = 0
+
+    def zero_grad(self) -> None:
+        """Forget the gradients, before the next backward pass."""
+        for parameter in self.parameters:
+            parameter.grad = NOT_COMPUTED
+
+    def step(self) -> None:
+        """Move every parameter once, by the gradient it has now."""
+        self.steps += 1
+        for i, parameter in enumerate(self.parameters):
+            self.update(i, parameter)
+
+    @abstractmethod
+    def update(self, i: int, parameter: Value) -> None:
+        """Move parameter number i."""
+
+
+class SGD(Optimizer):
+    """Gradient descent, w ← w − η·∂L/∂w, with what PyTorch's ``SGD`` adds to it.
+
+    Args:
+        parameters: the Values to move.
+        lr: the learning rate η.
+        momentum: μ in v ← μ·v + (1 − dampening)·g, w ← w − η·v (Polyak 1964).
+        dampening: see there.
+        weight_decay: λ in g = ∂L/∂w + λ·w.
+        nesterov: w ← w − η·(g + μ·v) (Sutskever et al. 2013); it needs momentum, and no dampening.
+
+    Raises:
+        ValueError: a number is negative, or nesterov stands without momentum.
+
+    >>> w = Value(2.0)
+    >>> (w * w).backward()
+    >>> SGD([w], lr=0.25).step()
+    >>> w.data
+    1.0
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Value],
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
+        super().__init__(parameters, lr)
+        self.momentum = _at_least_zero(momentum, "momentum")
+        self.dampening = dampening
+        self.weight_decay = _at_least_zero(weight_decay, "weight_decay")
+        self.nesterov = nesterov
+        if nesterov and (momentum == 0 or dampening != 0):
+            raise ValueError("nesterov needs a momentum above 0 and no dampening")
+        self.velocities: list[float | None] = [None] * len(self.parameters)
+
+    def update(self, i: int, parameter: Value) -> None:
+        gradient = parameter.grad + self.weight_decay * parameter.data
+        if self.momentum:
+            before = self.velocities[i]
+            if before is None:  # the first velocity is the gradient, undampened, as in PyTorch
+                velocity = gradient
+            else:
+                velocity = self.momentum * before + (1 - self.dampening) * gradient
+            self.velocities[i] = velocity
+            gradient = gradient + self.momentum * velocity if self.nesterov else velocity
+        parameter.data -= self.lr * gradient
+
+
+class Adam(Optimizer):
+    """Adam: each parameter's step is scaled by its gradients' running mean and mean square.
+
+    m ← β₁m + (1 − β₁)g and v ← β₂v + (1 − β₂)g²; after step k,
+    w ← w − η · (m / (1 − β₁ᵏ)) / (√(v / (1 − β₂ᵏ)) + ε).
+
+    Args:
+        parameters: the Values to move.
+        lr: the learning rate η.
+        betas: (β₁, β₂), each from 0 on and below 1.
+        eps: ε, against a division by zero.
+        weight_decay: λ in g = ∂L/∂w + λ·w.
+
+    Raises:
+        ValueError: a number is negative, or a beta is not below 1.
+
+    Source: Kingma, Ba, "Adam: a method for stochastic optimization" (2015), algorithm 1.
+
+    >>> w = Value(2.0)
+    >>> (w * w).backward()
+    >>> Adam([w], lr=0.1).step()
+    >>> round(w, 6)
+    1.9
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Value],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(parameters, lr)
+        for beta in betas:
+            if not 0 <= beta < 1:
+                raise ValueError(f"betas must be from 0 on and below 1, not {beta!r}")
+        self.betas = betas
+        self.eps = _at_least_zero(eps, "eps")
+        self.weight_decay = _at_least_zero(weight_decay, "weight_decay")
+        self.means = [0.0] * len(self.parameters)
+        self.squares = [0.0] * len(self.parameters)
+
+    def update(self, i: int, parameter: Value) -> None:
+        self.move(i, parameter, parameter.grad + self.weight_decay * parameter.data)
+
+    def move(self, i: int, parameter: Value, gradient: float) -> None:
+        """Algorithm 1 of the paper, for parameter number i."""
+        beta1, beta2 = self.betas
+        self.means[i] = beta1 * self.means[i] + (1 - beta1) * gradient
+        self.squares[i] = beta2 * self.squares[i] + (1 - beta2) * gradient * gradient
+        mean = self.means[i] / (1 - beta1**self.steps)
+        square = self.squares[i] / (1 - beta2**self.steps)
+        parameter.data -= self.lr * mean / (math.sqrt(square) + self.eps)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: w ← w − η·λ·w, then Adam's step by the plain gradient.
+
+    Args and errors as `Adam`; weight_decay is 0.01 if it is not given.
+
+    Source: Loshchilov, Hutter, "Decoupled weight decay regularization" (2019), algorithm 2.
+
+    >>> w = Value(2.0)
+    >>> (w * w).backward()
+    >>> AdamW([w], lr=0.1, weight_decay=0.5).step()
+    >>> round(w, 6)
+    1.8
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Value],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ) -> None:
+        super().__init__(parameters, lr, betas, eps, weight_decay)
+
+    def update(self, i: int, parameter: Value) -> None:
+        parameter.data -= self.lr * self.weight_decay * parameter.data
+        self.move(i, parameter, parameter.grad)
+
+
+def _at_least_zero(number: Any, name: str) -> Any:
+    if not number >= 0:
+        raise ValueError(f"{name} must not be negative, but is {number!r}")
+    return number
