@@ -118,10 +118,11 @@ def hinge_loss(score: Numbers, t: Numbers) -> Value:
 
 def _pairs(predictions: Any, targets: Any) -> list[tuple[Value, Value]]:
     """Predictions and targets side by side; a target that is a plain number becomes an input named t."""
-    if isinstance(predictions, Sized) != isinstance(targets, Sized):
-        raise TypeError("predictions and targets must be two numbers or two lists, not one of each")
-    if not isinstance(targets, Sized):
+    lists = isinstance(predictions, Sized), isinstance(targets, Sized)
+    if lists == (False, False):
         return [(as_value(predictions), _target(targets, "t"))]
+    if lists != (True, True):
+        raise TypeError("predictions and targets must be two numbers or two lists, not one of each")
     if len(predictions) != len(targets) or len(targets) == 0:
         raise ValueError(f"there are {len(predictions)} predictions and {len(targets)} targets")
     return [
