@@ -4,7 +4,7 @@ Predictions and targets are single numbers or Values, or lists of the same lengt
 says otherwise, the loss of a list is the mean over its elements, as in PyTorch.
 """
 
-from collections.abc import Sequence, Sized
+from collections.abc import Callable, Sequence, Sized
 from typing import Any, SupportsFloat, TypeAlias
 
 from microgradlike import ops
@@ -23,7 +23,7 @@ def half_squared_error(y: Numbers, t: Numbers) -> Value:
     >>> half_squared_error(Value(0.75), 1.0).data
     0.03125
     """
-    return total([record(ops.half_squared_error, pair) for pair in _pairs(y, t)])
+    return _of_all(total, [record(ops.half_squared_error, pair) for pair in _pairs(y, t)])
 
 
 def mse_loss(y: Numbers, t: Numbers) -> Value:
@@ -32,7 +32,7 @@ def mse_loss(y: Numbers, t: Numbers) -> Value:
     >>> mse_loss([Value(1.0), Value(2.0)], [1.0, 4.0]).data
     2.0
     """
-    return mean([(y - t) ** 2 for y, t in _pairs(y, t)])
+    return _of_all(mean, [(y - t) ** 2 for y, t in _pairs(y, t)])
 
 
 def binary_cross_entropy(p: Numbers, t: Numbers) -> Value:
@@ -53,7 +53,7 @@ def binary_cross_entropy(p: Numbers, t: Numbers) -> Value:
     >>> round(binary_cross_entropy(Value(0.5), 1.0), 12)
     0.69314718056
     """
-    return mean([record(ops.binary_cross_entropy, pair) for pair in _pairs(p, t)])
+    return _of_all(mean, [record(ops.binary_cross_entropy, pair) for pair in _pairs(p, t)])
 
 
 def binary_cross_entropy_with_logits(z: Numbers, t: Numbers) -> Value:
@@ -71,7 +71,7 @@ def binary_cross_entropy_with_logits(z: Numbers, t: Numbers) -> Value:
     >>> binary_cross_entropy_with_logits(Value(1000.0), 0.0).data
     1000.0
     """
-    return mean([record(ops.binary_cross_entropy_with_logits, pair) for pair in _pairs(z, t)])
+    return _of_all(mean, [record(ops.binary_cross_entropy_with_logits, pair) for pair in _pairs(z, t)])
 
 
 def cross_entropy(logits: Sequence[Any], target: int | Sequence[int]) -> Value:
@@ -93,7 +93,7 @@ def cross_entropy(logits: Sequence[Any], target: int | Sequence[int]) -> Value:
         return _cross_entropy(logits, target)
     if len(logits) != len(target):
         raise ValueError(f"there are {len(logits)} examples, but {len(target)} targets")
-    return mean([_cross_entropy(row, index) for row, index in zip(logits, target)])
+    return _of_all(mean, [_cross_entropy(row, index) for row, index in zip(logits, target)])
 
 
 def _cross_entropy(logits: Sequence[SupportsFloat], target: Any) -> Value:
@@ -113,7 +113,11 @@ def hinge_loss(score: Numbers, t: Numbers) -> Value:
     >>> hinge_loss(Value(0.25), 1).data
     0.75
     """
-    return mean([relu(1 - t * s) for s, t in _pairs(score, t)])
+    return _of_all(mean, [relu(1 - t * s) for s, t in _pairs(score, t)])
+
+
+def _of_all(combine: Callable[[list[Value]], Value], terms: list[Value]) -> Value:
+    return terms[0] if len(terms) == 1 else combine(terms)
 
 
 def _pairs(predictions: Any, targets: Any) -> list[tuple[Value, Value]]:

@@ -273,7 +273,7 @@ class MLP(Module):
         *,
         activation: str = "relu",
         output_activation: str = "linear",
-        seed: int = 0,
+        seed: int = 1,
     ) -> None:
         if not layers:
             raise ValueError("an MLP needs a layer: MLP(2, [1])")

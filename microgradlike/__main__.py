@@ -1,0 +1,384 @@
+"""The command line: ``microgradlike``, or ``python -m microgradlike``.
+
+Without arguments it trains the document's 2-2-1 sigmoid network on XOR and shows how. Each subcommand
+is a function here that takes the parsed arguments and returns the exit code: 0, or 2 after bad input,
+which is reported in one line.
+"""
+
+import argparse
+import io
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import microgradlike
+from microgradlike import losses
+from microgradlike.data import Table, read_csv, xor
+from microgradlike.engine import Value, no_grad
+from microgradlike.nn import ACTIVATIONS, MLP
+from microgradlike.optim import SGD
+from microgradlike.report import loss_table, parameter_table, worked_example
+from microgradlike.scaling import Scaling
+from microgradlike.train import Example, History, gradient_descent
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, as for any other bad input; the usage is there on --help."""
+        print(f"{self.prog}: {message} (--help shows the usage)", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; the arguments are those of the shell if none are given."""
+    parser, commands = _parser()
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] not in {*commands, "-h", "--help", "--version"}:
+        arguments.insert(0, "train")
+    for stream in (sys.stdout, sys.stderr):  # ∂ and σ must not crash a terminal that lacks them
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    try:
+        args = parser.parse_args(arguments)
+        code = int(args.run(args))
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough, as in `microgradlike | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (ValueError, OSError) as error:
+        print("microgradlike: " + " ".join(_sentence(error).split()), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("microgradlike: interrupted", file=sys.stderr)
+        return 130
+    return code
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
+    parser = _Parser(
+        prog="microgradlike",
+        description="A scalar autodiff engine. Without a command: train, on the XOR of the document.",
+    )
+    parser.add_argument("--version", action="version", version=f"microgradlike {microgradlike.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    train = commands.add_parser(
+        "train",
+        help="train a network and show how",
+        description="Train a network by gradient descent on all examples at once, and show how it goes.",
+    )
+    train.set_defaults(run=train_command)
+    add = train.add_argument
+    add("file", nargs="?", help="a CSV file of numbers; without it, the four examples of XOR")
+    add(
+        "--target", metavar="COLUMN", default="-1", help="the target: name, or number from 0; default: last"
+    )
+    add("--header", choices=["auto", "yes", "no"], default="auto", help="does line 1 name the columns?")
+    add("--sizes", metavar="N,…,N", type=_sizes, help="neurons of each layer, inputs first; for XOR 2,2,1")
+    add(
+        "--activation",
+        choices=ACTIVATIONS,
+        metavar="NAME",
+        help=f"of inner layers: {', '.join(ACTIVATIONS)}",
+    )
+    add("--loss", choices=LOSSES, metavar="NAME", help=f"one of {', '.join(LOSSES)}")
+    add(
+        "--lr",
+        metavar="η",
+        type=_positive(float),
+        help="the learning rate; default: 2 for XOR, 0.5 for a file",
+    )
+    add(
+        "--epochs", metavar="N", type=_positive(int), help="at most; default: 10000 for XOR, 500 for a file"
+    )
+    add(
+        "--until",
+        metavar="LOSS",
+        type=_positive(float),
+        default=0.001,
+        help="stop at this loss; default: 0.001",
+    )
+    add("--seed", metavar="N", type=int, default=1, help="of the initial weights; default: 1")
+    add("--save", metavar="FILE", help="write the trained network to this file, as JSON")
+    add("--load", metavar="FILE", help="go on from a network that --save wrote")
+    return parser, list(commands.choices)
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        sizes = [int(size) for size in text.split(",")]
+    except ValueError:
+        sizes = []
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of layer sizes such as 2,2,1")
+    return sizes
+
+
+def _positive(kind: type[int] | type[float]) -> Callable[[str], float]:
+    def convert(text: str) -> float:
+        try:
+            number = kind(text)
+        except ValueError:
+            number = kind(0)
+        if not 0 < number < math.inf:
+            what = "a whole number from 1 on" if kind is int else "a number above 0"
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+        return number
+
+    return convert
+
+
+# ── train ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a loss wants: how the network ends, and how a class is written as its target.
+
+    Attributes:
+        loss: the function of `microgradlike.losses`.
+        ending: the output activation, where the targets are classes; else it is linear.
+        no: the target that says "not this class", beside 1 for "this class".
+    """
+
+    loss: Callable[[Any, Any], Value]
+    ending: str
+    no: float = 0.0
+
+
+LOSSES = {
+    "half_squared_error": Goal(losses.half_squared_error, "sigmoid"),
+    "mse_loss": Goal(losses.mse_loss, "sigmoid"),
+    "binary_cross_entropy": Goal(losses.binary_cross_entropy, "sigmoid"),
+    "binary_cross_entropy_with_logits": Goal(losses.binary_cross_entropy_with_logits, "linear"),
+    "hinge_loss": Goal(losses.hinge_loss, "linear", no=-1.0),
+    "cross_entropy": Goal(losses.cross_entropy, "linear"),
+}
+
+
+class Problem:
+    """A table as something to learn: what goes in, what is wanted, and when a prediction is right.
+
+    Attributes:
+        classes: the names of the classes; empty if the targets are numbers to be met (regression).
+        goal: the loss, and what belongs to it.
+        outputs: how many the network needs.
+        ending: the activation of the outputs.
+        examples: pairs of inputs and target, as `gradient_descent` takes them.
+    """
+
+    def __init__(self, table: Table, loss: str | None) -> None:
+        numbers, different = table.numbers(), table.classes()
+        if len(different) < 2:
+            raise ValueError(
+                f"{table.source}, column {table.target}: every target is {different[0]!r}: "
+                f"there is nothing to tell apart"
+            )
+        for_classes = {
+            "binary_cross_entropy",
+            "binary_cross_entropy_with_logits",
+            "hinge_loss",
+            "cross_entropy",
+        }
+        self.classes = different if numbers is None or loss in for_classes or _few(numbers) else []
+        if numbers is None and len(different) > max(2, len(table.rows) // 2):
+            raise ValueError(
+                f"{table.source}, column {table.target}: {len(different)} different words for "
+                f"{len(table.rows)} examples are no classes to learn: name another column with --target"
+            )
+        self.table = table
+        self.loss = loss or ("cross_entropy" if len(self.classes) > 2 else "half_squared_error")
+        self.goal = LOSSES[self.loss]
+        several = len(self.classes) > 2 or self.loss == "cross_entropy"
+        self.outputs = len(self.classes) if several else 1
+        self.ending = self.goal.ending if self.classes else "linear"
+        if self.classes:
+            targets = [self._write(self.classes.index(text)) for text in table.targets]
+        else:
+            targets = list(numbers or [])
+        self.examples: list[Example] = list(zip(table.rows, targets))
+
+    def _write(self, index: int) -> Any:
+        if self.loss == "cross_entropy":
+            return index
+        if self.outputs == 1:
+            return 1.0 if index else self.goal.no
+        return [1.0 if i == index else self.goal.no for i in range(self.outputs)]
+
+    def predict(self, network: MLP, row: Sequence[float]) -> tuple[list[float], str]:
+        """The outputs for a row, and the class that they stand for, if there are classes."""
+        with no_grad():
+            y = network(row)
+        outputs = [float(v) for v in y] if isinstance(y, list) else [float(y)]
+        if not self.classes:
+            return outputs, ""
+        if len(outputs) > 1:
+            return outputs, self.classes[outputs.index(max(outputs))]
+        return outputs, self.classes[outputs[0] > (0.5 if self.ending == "sigmoid" else 0.0)]
+
+
+def train_command(args: argparse.Namespace) -> int:
+    """Train on XOR or on a CSV file, and show the way from the first weights to the last predictions."""
+    header = {"auto": None, "yes": True, "no": False}[args.header]
+    table = read_csv(args.file, args.target, header) if args.file else xor()
+    problem = Problem(table, args.loss)
+    network = _network(args, problem)
+    if args.save:
+        _check_writable(args.save)
+    features, count = len(table.features), len(table.rows)
+    about = f"classes: {_some(problem.classes)}" if problem.classes else f"target: {table.target}"
+    print(f"Data: {table.source}; {count} examples; inputs: {_some(table.features)}; {about}.")
+    for note in table.notes:
+        print(note)
+    print(
+        f"Network: {'-'.join(map(str, network.sizes))}, {network.activation} inside, "
+        f"{network.output_activation} at the end, {len(network.parameters())} parameters; loss: {problem.loss}."
+    )
+    print(parameter_table(network))
+
+    small = len(network.parameters()) <= _EXAMPLE_LIMIT
+    if small:
+        row, target = problem.examples[-1]
+        print(f"\nOne example, x = {_plain(row)}, t = {_plain(target)}, before training:")
+        print(worked_example(network, problem.goal.loss, row, target))
+        print(
+            "The chain rule gives ∂L/∂h without the factor of the activation's derivative; with it, it is "
+            "∂L/∂z.\n(The document writes ∂L/∂h for the latter.)"
+        )
+
+    scaling = Scaling.of(table.rows, [] if problem.classes else [t for _, t in problem.examples])
+    if not args.file:
+        scaling = Scaling.none(features)
+    history = _descend(args, network, problem, scaling)
+
+    print(f"\nTraining stopped after {len(history.losses)} epochs: {history.stopped}.")
+    print(loss_table(history))
+    if not problem.classes:
+        print("  (in units of the target's variance)")
+    print("\nAfter training:")
+    if small:
+        print(parameter_table(network))
+    right = _show_predictions(network, problem)
+    if not history.reached and history.flat() and right < _GOOD * count:
+        print(
+            f"It is stuck: the loss stays at {history.losses[-1]:.4f} while the gradient has shrunk to "
+            f"{history.gradient_norms[-1]:.2g}.\nThat is a local minimum or a plateau; another --seed may do "
+            f"better."
+        )
+    if args.save:
+        network.save(args.save)
+        print(f"Saved to {args.save}.")
+    return 130 if history.interrupted else 0
+
+
+_EXAMPLE_LIMIT = 30  # parameters: a larger network's example fills more than a screen
+_GOOD = 0.9  # of the predictions right: better than where XOR gets stuck
+
+
+def _few(numbers: Sequence[float]) -> bool:
+    """Whether numbers look like class labels: few different ones, all whole."""
+    different = set(numbers)
+    return all(number.is_integer() for number in different) and len(different) <= min(
+        20, max(2, len(numbers) // 5)
+    )
+
+
+def _network(args: argparse.Namespace, problem: Problem) -> MLP:
+    features, source = len(problem.table.features), problem.table.source
+    needs = f"{source} has {features} inputs and {problem.loss} needs {problem.outputs} outputs for it"
+    if args.load:
+        network = MLP.from_file(args.load)
+        if args.sizes and args.sizes != network.sizes:
+            raise ValueError(
+                f"{args.load} has the sizes {network.sizes}, not {args.sizes}: leave out --sizes"
+            )
+        if args.activation not in {None, network.activation}:
+            raise ValueError(f"{args.load} has {network.activation} inside: leave out --activation")
+        if network.output_activation != problem.ending:
+            raise ValueError(
+                f"{args.load} ends with {network.output_activation}, but {problem.loss} needs {problem.ending}"
+            )
+    else:
+        sizes = args.sizes or [features, 8 if args.file else 2, problem.outputs]
+        activation = args.activation or ("tanh" if args.file else "sigmoid")
+        network = MLP(
+            sizes[0], sizes[1:], activation=activation, output_activation=problem.ending, seed=args.seed
+        )
+    if network.sizes[0] != features or network.sizes[-1] != problem.outputs:
+        raise ValueError(f"the sizes {','.join(map(str, network.sizes))} do not fit: {needs}")
+    return network
+
+
+def _descend(args: argparse.Namespace, network: MLP, problem: Problem, scaling: Scaling) -> History:
+    from tqdm import tqdm
+
+    epochs = args.epochs or (500 if args.file else 10_000)
+    examples = [
+        (scaling.inputs(x), t if problem.classes else scaling.target(t)) for x, t in problem.examples
+    ]
+    scaling.enter(network)
+    # tqdm is silent where the output is no terminal (disable=None).
+    with tqdm(total=epochs, unit=" epochs", leave=False, disable=None) as bar:
+
+        def show(history: History) -> None:
+            bar.update()
+            bar.set_postfix_str(f"loss {history.losses[-1]:.6f}", refresh=False)
+
+        optimizer = SGD(network.parameters(), lr=args.lr or (0.5 if args.file else 2.0))
+        history = gradient_descent(
+            network, examples, problem.goal.loss, optimizer, epochs=epochs, target=args.until, on_epoch=show
+        )
+    scaling.leave(network)
+    return history
+
+
+def _show_predictions(network: MLP, problem: Problem) -> int:
+    """Print some predictions and, where there are classes, how many are right; return that number."""
+    table, right = problem.table, 0
+    step = max(1, len(table.rows) // _SHOWN)
+    for i, (row, target) in enumerate(zip(table.rows, table.targets)):
+        outputs, said = problem.predict(network, row)
+        right += said == target
+        if i % step == 0:
+            verdict = f": {'right' if said == target else 'wrong'}" if problem.classes else ""
+            answer = f"y = {outputs[0]:.4f}" if len(outputs) == 1 else f"predicted {said}"
+            print(f"  x = {_plain(row)}: {answer}, target {target}{verdict}")
+    if not problem.classes:
+        return len(table.rows)
+    print(f"  {right} of {len(table.rows)} right")
+    return right
+
+
+_SHOWN = 6
+
+
+def _check_writable(path: str) -> None:
+    """Refuse, before the training, a place where the network could not be saved after it."""
+    target = Path(path)
+    if target.is_dir():
+        raise ValueError(f"{path}: this is a directory; --save needs the name of a file")
+    if not target.absolute().parent.is_dir():
+        raise ValueError(f"{path}: there is no directory {target.absolute().parent}")
+
+
+def _plain(numbers: Any) -> str:
+    if not isinstance(numbers, list):
+        return f"{numbers:g}"
+    return "(" + _some([f"{x:g}" for x in numbers]) + ")"
+
+
+def _some(names: Sequence[str], most: int = 6) -> str:
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

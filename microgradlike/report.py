@@ -1,0 +1,148 @@
+"""What the command line shows of a network: its parameters, one example worked out, its training."""
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from microgradlike import ops
+from microgradlike.engine import Value
+from microgradlike.formula import number, write
+from microgradlike.nn import MLP
+from microgradlike.train import History
+
+_DIGITS = 4
+_MOST = 6  # what goes into one line; twice as many neurons make a table
+
+
+class Factor(NamedTuple):
+    """A factor of a product: in symbols and in numbers, bracketed where it is negative or a sum."""
+
+    symbols: str
+    numbers: str
+
+
+def parameter_table(network: MLP) -> str:
+    """A line for each neuron, with its named weights and its bias."""
+    neurons = [neuron for layer in network.layers for neuron in layer.neurons]
+    lines = []
+    for neuron in neurons[: 2 * _MOST]:
+        cells = [f"{w.name} = {w.data:8.4f}" for w in neuron.w[:_MOST]]
+        if len(neuron.w) > _MOST:
+            cells.append(f"… {len(neuron.w) - _MOST} more")
+        lines.append(
+            "   ".join([f"  z{neuron.number}:", *cells, f"{neuron.b.name} = {neuron.b.data:8.4f}"])
+        )
+    if len(neurons) > 2 * _MOST:
+        lines.append(f"  … and {len(neurons) - 2 * _MOST} more neurons")
+    return "\n".join(lines)
+
+
+def loss_table(history: History) -> str:
+    """A line for each phase of training: its epochs, the loss, and how far the weights moved."""
+    lines = ["  phase    epochs           mean loss              mean |Δw| an epoch"]
+    for phase, epochs in history.phases():
+        if epochs:
+            span = f"{epochs[0] + 1} to {epochs[-1] + 1}"
+            loss = f"{history.losses[epochs[0]]:.6f} → {history.losses[epochs[-1]]:.6f}"
+            moved = sum(history.changes[i] for i in epochs) / len(epochs)
+            lines.append(f"  {phase:7}  {span:15}  {loss:21}  {moved:.6f}")
+    return "\n".join(lines)
+
+
+def worked_example(
+    network: MLP, loss: Callable[[Any, Any], Value], inputs: Sequence[float], target: Any
+) -> str:
+    """The forward and the backward pass of one example, in the document's order and notation.
+
+    A line reads: symbols = numbers = result. The local derivatives are what the op table's rules say
+    of named values, the results are the gradients that `Value.backward` leaves. The network itself is
+    not changed.
+    """
+    network = copy.deepcopy(network)
+    network.zero_grad()
+    values = [Value(x, f"x{i}") for i, x in enumerate(inputs, 1)]
+    layers = []  # of each: its neurons, their sums z, their activations h (or outputs y)
+    for layer in network.layers:
+        values = [neuron(values) for neuron in layer.neurons]
+        sums = [h.parents[0] if h.op is not ops.dot else h for h in values]
+        layers.append((layer.neurons, sums, values))
+    L = loss(values[0] if len(values) == 1 else values, target)
+    L.name = "L"
+    L.backward()
+
+    lines = ["Forward"]
+    for _, sums, activations in layers:
+        lines += [_forward(value) for value in dict.fromkeys([*sums, *activations])]
+    lines.append(_forward(L))
+
+    # ∂L/∂z of each neuron of the layer above, as factors, and its weights.
+    above: list[tuple[list[Factor], list[Value]]] = []
+    for neurons, sums, activations in reversed(layers):
+        output = not above
+        lines.append("Backward, output layer" if output else "Backward, hidden layer")
+        here: list[tuple[list[Factor], list[Value]]] = []
+        for i, (z, h) in enumerate(zip(sums, activations)):
+            if output:
+                lines.append(_line(f"∂L/∂{h.name}", [[_local(L, h)]] if h in L.parents else [], h.grad))
+            else:
+                lines.append(
+                    _line(f"∂L/∂{h.name}", [[*delta, _number(w[i])] for delta, w in above], h.grad)
+                )
+            delta = [Factor(f"∂L/∂{h.name}", _bracketed(h.grad))]
+            if z is not h and output:
+                local = _local(h, z)
+                lines.append(_line(f"∂{h.name}/∂{z.name}", [[local]], h.partials[0]))
+                delta.append(Factor(f"∂{h.name}/∂{z.name}", _bracketed(h.partials[0])))
+            elif z is not h:
+                lines.append(_line(f"∂L/∂{z.name}", [[*delta, _local(h, z)]], z.grad))
+                delta = [Factor(f"∂L/∂{z.name}", _bracketed(z.grad))]
+            here.append((delta, neurons[i].w))
+        for neuron, z, (delta, _) in zip(neurons, sums, here):
+            for w, x in zip(neuron.w, z.parents[len(neuron.w) :]):
+                lines.append(_line(f"∂L/∂{w.name}", [[*delta, _number(x)]], w.grad))
+            lines.append(_line(f"∂L/∂{neuron.b.name}", [delta], neuron.b.grad))
+        above = here
+    return "\n".join(lines)
+
+
+def _forward(value: Value) -> str:
+    symbols, numbers = write(value)[0], write(value, digits=_DIGITS)[0]
+    return f"  {value.name} = {symbols} = {numbers} = {number(value.data, _DIGITS)}"
+
+
+def _line(left: str, terms: Sequence[Sequence[Factor]], result: float) -> str:
+    """The derivative on the left as a sum of products, and its number."""
+    sides = [left]
+    if terms:
+        sides.append(" + ".join(" · ".join(factor.symbols for factor in term) for term in terms))
+        sides.append(" + ".join(" · ".join(factor.numbers for factor in term) for term in terms))
+        if len(terms) == 1 and len(terms[0]) == 1:  # alone, it needs no brackets
+            sides[-2:] = [
+                side.removeprefix("(").removesuffix(")") if side.startswith("(") else side
+                for side in sides[-2:]
+            ]
+    if sides[-1] != number(result, _DIGITS):
+        sides.append(number(result, _DIGITS))
+    return "  " + " = ".join(sides)
+
+
+def _local(value: Value, parent: Value) -> Factor:
+    """∂value/∂parent, as the rule of the operation says it of the named values."""
+    assert value.op
+    partial = value.op.partials(value, *value.parents)[value.parents.index(parent)]
+    if not isinstance(partial, Value):
+        return Factor(number(partial), number(partial))
+    return Factor(*(_in_brackets(*write(partial, digits=digits)) for digits in (None, _DIGITS)))
+
+
+def _number(value: Value) -> Factor:
+    return Factor(value.name, _bracketed(value.data))
+
+
+def _bracketed(data: float) -> str:
+    text = number(data, _DIGITS)
+    return _in_brackets(text, "+" if text.startswith("−") else "!")
+
+
+def _in_brackets(text: str, binding: str) -> str:
+    return f"({text})" if binding == "+" else text
