@@ -241,7 +241,8 @@ def train_command(args: argparse.Namespace) -> int:
         print(note)
     print(
         f"Network: {'-'.join(map(str, network.sizes))}, {network.activation} inside, "
-        f"{network.output_activation} at the end, {len(network.parameters())} parameters; loss: {problem.loss}."
+        f"{network.output_activation} at the end, {len(network.parameters())} parameters; "
+        f"loss: {problem.loss}."
     )
     print(parameter_table(network))
 
@@ -271,8 +272,8 @@ def train_command(args: argparse.Namespace) -> int:
     if not history.reached and history.flat() and right < _GOOD * count:
         print(
             f"It is stuck: the loss stays at {history.losses[-1]:.4f} while the gradient has shrunk to "
-            f"{history.gradient_norms[-1]:.2g}.\nThat is a local minimum or a plateau; another --seed may do "
-            f"better."
+            f"{history.gradient_norms[-1]:.2g}.\n"
+            f"That is a local minimum or a plateau; another --seed may help."
         )
     if args.save:
         network.save(args.save)
@@ -305,7 +306,7 @@ def _network(args: argparse.Namespace, problem: Problem) -> MLP:
             raise ValueError(f"{args.load} has {network.activation} inside: leave out --activation")
         if network.output_activation != problem.ending:
             raise ValueError(
-                f"{args.load} ends with {network.output_activation}, but {problem.loss} needs {problem.ending}"
+                f"{args.load} ends with {network.output_activation}; {problem.loss} needs {problem.ending}"
             )
     else:
         sizes = args.sizes or [features, 8 if args.file else 2, problem.outputs]

@@ -16,6 +16,9 @@ Example = tuple[Sequence[float], Any]
 # The losses of so many examples share one graph; their gradients add up in the leaves.
 _CHUNK = 256
 
+# A loss that has grown so many times over will not come back.
+_DIVERGED = 1e6
+
 
 @dataclass
 class History:
@@ -88,12 +91,14 @@ def gradient_descent(
         target: stop as soon as the mean loss is below this.
         on_epoch: called after each epoch with the history so far.
 
-    A loss that is not finite stops the training, and the parameters go back to the last good step; so
-    does Ctrl-C, which keeps what was learned. ``history.stopped`` says what happened.
+    A loss that is not finite, or has grown a million times over, stops the training, and the parameters
+    go back to those of the lowest loss. Ctrl-C stops it too, and keeps what was learned.
+    ``history.stopped`` says what happened.
     """
     history = History()
     parameters = model.parameters()
-    good = [parameter.data for parameter in parameters]
+    before = best = [parameter.data for parameter in parameters]
+    lowest = math.inf
     try:
         for epoch in range(1, epochs + 1):
             optimizer.zero_grad()
@@ -106,12 +111,15 @@ def gradient_descent(
             except (ArithmeticError, ValueError) as error:
                 problem = str(error)
             if problem:
-                _restore(parameters, good)
+                _restore(parameters, best)
                 history.stopped = (
-                    f"it diverged in epoch {epoch}: {problem}. The parameters are those of the last good "
-                    f"step; try a smaller learning rate than {optimizer.lr:g}"
+                    f"it diverged in epoch {epoch}: {problem}. The parameters are those of the lowest loss; "
+                    f"try a smaller learning rate than {optimizer.lr:g}"
                 )
                 return history
+            before = [parameter.data for parameter in parameters]
+            if mean_loss < lowest:
+                lowest, best = mean_loss, before
             history.losses.append(mean_loss)
             history.gradient_norms.append(norm)
             if target is not None and mean_loss < target:
@@ -119,15 +127,14 @@ def gradient_descent(
                 history.reached = True
                 history.stopped = f"the target was reached: loss {mean_loss:.6f} is below {target:g}"
                 return history
-            good = [parameter.data for parameter in parameters]
             optimizer.step()
-            moves = (abs(p.data - before) for p, before in zip(parameters, good))
+            moves = (abs(p.data - before) for p, before in zip(parameters, before))
             history.changes.append(math.fsum(moves) / len(parameters))
             if on_epoch:
                 on_epoch(history)
     except KeyboardInterrupt:
         if len(history.changes) < len(history.losses):  # in the middle of an update
-            _restore(parameters, good)
+            _restore(parameters, before)
             del history.losses[-1:], history.gradient_norms[len(history.losses) :]
         history.interrupted = True
         history.stopped = f"it was interrupted after epoch {len(history.losses)}"

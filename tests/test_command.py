@@ -1,0 +1,269 @@
+"""The command line as a person meets it: the main job, real data, and what goes wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from microgradlike.__main__ import main
+from microgradlike.nn import MLP
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    try:
+        code = main(arguments)
+    except SystemExit as stop:  # argparse's own way to end
+        code = int(stop.code or 0)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_the_main_job_trains_xor_and_shows_how(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys)
+    assert (code, err) == (0, "")
+    lines = iter(out.splitlines())
+    # In this order: the network before, one example worked out in the document's order, the training.
+    for start in (
+        "Network: 2-2-1, sigmoid inside, sigmoid at the end",
+        "  z1:   w11 = ",
+        "  z3:   w31 = ",
+        "  z1 = w11·x1 + w12·x2 + b1 = ",
+        "  z2 = w21·x1 + w22·x2 + b2 = ",
+        "  h1 = σ(z1) = ",
+        "  h2 = σ(z2) = ",
+        "  z3 = w31·h1 + w32·h2 + b3 = ",
+        "  y = σ(z3) = ",
+        "  L = ½(y − t)² = ",
+        "  ∂L/∂y = y − t = ",
+        "  ∂y/∂z3 = y(1 − y) = ",
+        "  ∂L/∂w31 = ∂L/∂y · ∂y/∂z3 · h1 = ",
+        "  ∂L/∂w32 = ∂L/∂y · ∂y/∂z3 · h2 = ",
+        "  ∂L/∂b3 = ∂L/∂y · ∂y/∂z3 = ",
+        "  ∂L/∂h1 = ∂L/∂y · ∂y/∂z3 · w31 = ",
+        "  ∂L/∂z1 = ∂L/∂h1 · h1(1 − h1) = ",
+        "  ∂L/∂w11 = ∂L/∂z1 · x1 = ",
+        "  ∂L/∂b2 = ∂L/∂z2 = ",
+        "Training stopped after ",
+        "  early ",
+        "  middle ",
+        "  late ",
+        "After training:",
+        "  x = (0, 0): ",
+        "  x = (1, 1): ",
+        "  4 of 4 right",
+    ):
+        assert any(line.startswith(start) for line in lines), f"missing, or out of order: {start}"
+    assert "the target was reached" in out
+
+
+def test_a_worked_line_is_true(capsys: pytest.CaptureFixture[str]) -> None:
+    """The numbers of ∂L/∂w31 multiply to the result that the line gives."""
+    _, out, _ = run(capsys, "train", "--epochs", "1")
+    [line] = [line for line in out.splitlines() if line.startswith("  ∂L/∂w31")]
+    _, _, numbers, result = line.split(" = ")
+    product = 1.0
+    for factor in numbers.split(" · "):
+        product *= float(factor.strip("()").replace("−", "-"))
+    assert product == pytest.approx(float(result.replace("−", "-")), rel=1e-3)
+
+
+def test_a_run_that_is_stuck_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "--seed", "0", "--epochs", "4000")
+    assert code == 0
+    assert "wrong" in out and "It is stuck" in out and "local minimum" in out
+
+
+def test_a_rate_that_diverges_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "line.csv"
+    path.write_text("".join(f"{x},{3.25 * x + 0.5}\n" for x in range(20)))
+    code, out, _ = run(capsys, "train", str(path), "--lr", "1e6", "--activation", "linear")
+    assert code == 0
+    assert "it diverged in epoch" in out and "smaller learning rate" in out and "nan" not in out
+
+
+IRIS_LIKE = "a,b,kind\n" + "".join(
+    f"{center + 0.01 * i},{2 * center - 0.02 * i},{kind}\n"
+    for i in range(8)
+    for center, kind in ((0.0, "setosa"), (2.0, "versicolor"), (4.0, "virginica"))
+)
+
+
+def test_a_csv_file_with_three_classes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "flowers.csv"
+    path.write_text(IRIS_LIKE)
+    code, out, err = run(capsys, "train", str(path), "--epochs", "200")
+    assert (code, err) == (0, "")
+    assert "classes: setosa, versicolor, virginica" in out
+    assert "24 of 24 right" in out
+
+
+def test_iris_as_scikit_learn_writes_it(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    datasets = pytest.importorskip(
+        "sklearn.datasets", reason="needs scikit-learn: pip install scikit-learn"
+    )
+    pytest.importorskip("pandas", reason="needs pandas: pip install pandas")
+    path = tmp_path / "iris.csv"
+    datasets.load_iris(as_frame=True).frame.to_csv(path)  # with pandas' column of row numbers
+    code, out, _ = run(capsys, "train", str(path), "--epochs", "100")
+    assert code == 0
+    assert "it is left out" in out
+    assert int(out.split(" of 150 right")[0].split()[-1]) >= 140
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "half_squared_error",
+        "mse_loss",
+        "binary_cross_entropy",
+        "binary_cross_entropy_with_logits",
+        "hinge_loss",
+        "cross_entropy",
+    ],
+)
+def test_every_loss_learns_xor(capsys: pytest.CaptureFixture[str], loss: str) -> None:
+    code, out, _ = run(
+        capsys, "--loss", loss, "--lr", "0.5", "--sizes", f"2,6,{1 + (loss == 'cross_entropy')}"
+    )
+    assert code == 0
+    assert "4 of 4 right" in out
+
+
+def test_a_straight_line_is_met(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Regression in units far from 1: the file the network is saved to takes and gives raw numbers."""
+    path, model = tmp_path / "line.csv", tmp_path / "model.json"
+    path.write_text(
+        "size,price\n" + "".join(f"{1000 + x},{3e6 + 2e4 * x + 0.5}\n" for x in range(0, 100, 5))
+    )
+    code, out, _ = run(
+        capsys,
+        "train",
+        str(path),
+        "--activation",
+        "linear",
+        "--lr",
+        "0.1",
+        "--until",
+        "1e-12",
+        "--save",
+        str(model),
+    )
+    assert code == 0 and "target: price" in out
+    assert MLP.from_file(model)([1050]).data == pytest.approx(4e6, rel=1e-4)
+
+
+def test_save_then_load_goes_on(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    model = tmp_path / "a model.json"
+    first = run(capsys, "--epochs", "50", "--save", str(model))
+    assert first[0] == 0 and f"Saved to {model}" in first[1]
+    numbers = json.loads(model.read_text())["parameters"]
+    code, out, _ = run(capsys, "--load", str(model), "--epochs", "1")
+    assert code == 0 and f"w11 = {numbers['w11']:8.4f}" in out
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "there is no data in it"),
+        ("\n \n", "there is no data in it"),
+        ("a,b\n", "no data below the header"),
+        ("1\n2\n", "line 1: one column only"),
+        ("1,2\n3\n", "line 2: 1 cells, but line 1 has 2"),
+        ("a,b,t\n1,2,0\n1,2,3,1\n", "line 3: 4 cells, but line 1 has 3"),
+        ("1,2,0\n3,four,1\n", "line 2, column 2 (x2): it holds 'four'"),
+        ("a,b,t\n1,2,0\n\n3,,1\n", "line 4, column 2 (b): it is empty"),
+        ("1,2,0\n3,nan,1\n", "line 2, column 2 (x2): it holds 'nan'"),
+        ("1,inf,0\n3,4,1\n", "line 1, column 2 (x2): it holds 'inf'"),
+        ("1,2,0\n3,4,NaN\n", "line 2, column 3 (t): it holds 'NaN'"),
+        ("1,2,0\n3,4,\n", "line 2, column 3 (t): it is empty"),
+        ("1,2,yes\n3,4,yes\n", "every target is 'yes'"),
+        ("1,2,a\n3,4,b\n5,6,c\n7,8,d\n", "4 different words for 4 examples"),
+        ("1,setosa,0\n3,4,1\n", "--header yes"),
+    ],
+)
+def test_bad_files_are_one_line_with_the_place(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, content: str, message: str
+) -> None:
+    path = tmp_path / "my data.csv"
+    path.write_text(content)
+    code, out, err = run(capsys, "train", str(path))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"microgradlike: {path}") and message in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "no such file.csv"], "no such file.csv: No such file"),
+        (["train", "."], "Is a directory"),
+        (["--load", "absent.json"], "absent.json: No such file"),
+        (["--sizes", "3,2,1"], "the sizes 3,2,1 do not fit: XOR has 2 inputs"),
+        (["--sizes", "2,2,4"], "needs 1 outputs"),
+        (["--sizes", "2"], "'2' is no list of layer sizes"),
+        (["--sizes", "2,x"], "'2,x' is no list of layer sizes"),
+        (["--lr", "0"], "'0' is not a number above 0"),
+        (["--lr", "nan"], "'nan' is not a number above 0"),
+        (["--epochs", "1.5"], "'1.5' is not a whole number"),
+        (["--loss", "l2"], "invalid choice"),
+        (["--activation", "sgn"], "invalid choice"),
+        (["--save", "no/such/place.json"], "there is no directory"),
+        (["--save", "."], "this is a directory"),
+        (["--unknown"], "unrecognized arguments"),
+    ],
+)
+def test_bad_arguments_are_one_line(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(capsys, *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_model_file_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    model = tmp_path / "model.json"
+    run(capsys, "--epochs", "1", "--save", str(model))
+    model.write_text(model.read_text()[:100])
+    code, _, err = run(capsys, "--load", str(model))
+    assert code == 2 and err.count("\n") == 1 and "cut off" in err and "line" in err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")
+def test_ctrl_c_keeps_what_was_trained(tmp_path: Path) -> None:
+    model = tmp_path / "model.json"
+    command = [sys.executable, "-u", "-m", "microgradlike", "--seed", "0", "--epochs", "100000000"]
+    with subprocess.Popen(
+        [*command, "--save", str(model)], stdout=subprocess.PIPE, encoding="utf-8", errors="replace"
+    ) as process:
+        assert process.stdout
+        while "Document" not in (line := process.stdout.readline()) and "document" not in line:
+            assert line, "the program ended before it trained"
+        time.sleep(1.5)  # it trains now
+        process.send_signal(signal.SIGINT)
+        out = process.stdout.read()
+    assert process.returncode == 130
+    assert "interrupted after epoch" in out and "Saved to" in out
+    assert MLP.from_file(model).sizes == [2, 2, 1]
+
+
+def test_a_closed_pipe_ends_it_quietly() -> None:
+    command = f'"{sys.executable}" -m microgradlike --epochs 2 | head -n 1'
+    result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert result.stdout.startswith("Data: XOR")
+    assert result.stderr == ""
+
+
+def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "train" in run(capsys, "--help")[1]
+    assert "--sizes" in run(capsys, "train", "--help")[1]
+    assert run(capsys, "--version")[1].startswith("microgradlike ")
