@@ -232,9 +232,15 @@ def train_command(args: argparse.Namespace) -> int:
     table = read_csv(args.file, args.target, header) if args.file else xor()
     problem = Problem(table, args.loss)
     network = _network(args, problem)
+    if args.file:
+        scaling = Scaling.of(table.rows, [] if problem.classes else [t for _, t in problem.examples])
+    else:
+        scaling = Scaling.none(len(table.features))
+    if not args.load:
+        scaling.leave(network)  # the initial weights suit inputs in standard units
     if args.save:
         _check_writable(args.save)
-    features, count = len(table.features), len(table.rows)
+    count = len(table.rows)
     about = f"classes: {_some(problem.classes)}" if problem.classes else f"target: {table.target}"
     print(f"Data: {table.source}; {count} examples; inputs: {_some(table.features)}; {about}.")
     for note in table.notes:
@@ -256,9 +262,6 @@ def train_command(args: argparse.Namespace) -> int:
             "∂L/∂z.\n(The document writes ∂L/∂h for the latter.)"
         )
 
-    scaling = Scaling.of(table.rows, [] if problem.classes else [t for _, t in problem.examples])
-    if not args.file:
-        scaling = Scaling.none(features)
     history = _descend(args, network, problem, scaling)
 
     print(f"\nTraining stopped after {len(history.losses)} epochs: {history.stopped}.")

@@ -131,6 +131,8 @@ def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, list[str]]]:
             delimiter = max(_DELIMITERS, key=start.count)
             reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
             for cells in reader:
+                if any("\0" in cell for cell in cells):
+                    raise ValueError(f"{path}, line {reader.line_num}: a zero byte, which no text has")
                 if any(cell.strip() for cell in cells):
                     yield reader.line_num, cells
         except csv.Error as error:

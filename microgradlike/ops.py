@@ -483,7 +483,7 @@ def power(c: float) -> Op:
     if number.removeprefix("-").isdecimal():
         exponent = number.translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
     else:
-        exponent = f"^{number}" if c > 0 else f"^({number})"
+        exponent = f"^{number}" if c > 0 else f"^({number.replace('-', '−')})"
     return Op(
         name=f"power({number})",
         symbol="x" + exponent,

@@ -113,8 +113,8 @@ def gradient_descent(
             if problem:
                 _restore(parameters, best)
                 history.stopped = (
-                    f"it diverged in epoch {epoch}: {problem}. The parameters are those of the lowest loss; "
-                    f"try a smaller learning rate than {optimizer.lr:g}"
+                    f"it diverged in epoch {epoch}: {problem}. The parameters are those of the lowest "
+                    f"loss; try a smaller learning rate than {optimizer.lr:g}"
                 )
                 return history
             before = [parameter.data for parameter in parameters]
