@@ -19,6 +19,7 @@ from microgradlike.engine import (
     no_grad,
     topological_order,
 )
+from microgradlike.formula import formula
 from microgradlike.functions import (
     abs,
     acos,
@@ -119,6 +120,7 @@ __all__ = [
     "exp",
     "exp2",
     "expm1",
+    "formula",
     "gelu",
     "grad",
     "gradcheck",
