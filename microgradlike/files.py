@@ -29,6 +29,6 @@ def write_atomically(path: str | os.PathLike[str], text: str) -> None:
     except BaseException as error:
         with contextlib.suppress(OSError):
             draft.unlink()
-        if isinstance(error, OSError):
-            error.filename, error.filename2 = os.fspath(path), None
+        if isinstance(error, OSError):  # about the path that was asked for, not about the draft
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
         raise

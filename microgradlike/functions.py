@@ -4,8 +4,8 @@ A function of plain numbers gives a float, with the numbers and the exceptions o
 Value is among the operands, the result is a Value and the operation is recorded. Names are those of
 `math` and, for what `math` does not have, of PyTorch.
 
-What yields several numbers (`softmax`) or is a plain combination (`mean`) is composed here; everything
-else is one row of `microgradlike.ops`, where its derivative stands.
+What yields several numbers (`softmax`) is composed here; everything else is one row of
+`microgradlike.ops`, where its derivative stands.
 """
 
 from collections.abc import Iterable
@@ -471,7 +471,7 @@ def sum(xs: Iterable[float]) -> float: ...  # type: ignore[overload-overlap]
 @overload
 def sum(xs: Iterable[float | Value]) -> Value: ...
 def sum(xs: Iterable[Any]) -> Any:
-    """Σ xᵢ as a single node, rounded once (Python's own ``sum`` makes a node for every +).
+    """Σ xᵢ as a single node, rounded once; Python's own ``sum`` makes a node for every +.
 
     >>> sum([0.1] * 10)
     1.0
@@ -484,13 +484,12 @@ def mean(xs: Iterable[float]) -> float: ...  # type: ignore[overload-overlap]
 @overload
 def mean(xs: Iterable[float | Value]) -> Value: ...
 def mean(xs: Iterable[Any]) -> Any:
-    """Σ xᵢ / n.
+    """Σ xᵢ / n as a single node, also where Σ xᵢ would overflow.
 
     >>> mean([1.0, 2.0, 6.0])
     3.0
     """
-    terms = _some(tuple(xs), "mean")
-    return ops.sum(*terms) / len(terms)
+    return ops.mean(*_some(tuple(xs), "mean"))
 
 
 @overload
@@ -513,7 +512,7 @@ def dot(
     ws: Iterable[float | Value], xs: Iterable[float | Value], bias: float | Value | None = None
 ) -> Value: ...
 def dot(ws: Iterable[Any], xs: Iterable[Any], bias: Any = None) -> Any:
-    """w₁x₁ + w₂x₂ + … (+ bias) as a single node, rounded once; `math.sumprod` of Python 3.12.
+    """w₁x₁ + w₂x₂ + … (+ bias) as a single node: the sum of the products, without rounding between them.
 
     Raises:
         ValueError: ws and xs differ in length.

@@ -91,6 +91,8 @@ def cross_entropy(logits: Sequence[Any], target: int | Sequence[int]) -> Value:
     """
     if not isinstance(target, Sized):
         return _cross_entropy(logits, target)
+    if not all(isinstance(row, Sized) for row in logits):
+        raise TypeError("for a list of targets, logits must be a list of lists, one for each example")
     if len(logits) != len(target):
         raise ValueError(f"there are {len(logits)} examples, but {len(target)} targets")
     return _of_all(mean, [_cross_entropy(row, index) for row, index in zip(logits, target)])

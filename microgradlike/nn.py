@@ -18,7 +18,7 @@ import json
 import math
 import os
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, SupportsFloat
 
@@ -64,7 +64,10 @@ class Module:
 
     def named_parameters(self) -> list[tuple[str, Value]]:
         """Pairs of a unique name and a parameter, in a fixed order."""
-        return list(_find_parameters(vars(self)))
+        names: dict[Value, str] = {}
+        for name, parameter in _find_parameters(vars(self)):
+            names.setdefault(parameter, name)  # a parameter that is shared counts once
+        return [(name, parameter) for parameter, name in names.items()]
 
     def parameters(self) -> list[Value]:
         """The Values that training changes."""
@@ -167,11 +170,9 @@ class Neuron(Module):
         self.name = name or f"h{number}"
         limit = _initial_limit(self.activation, _positive(inputs, "inputs"), outputs)
         rng = rng or random.Random(0)
-        comma = "," if number > 9 or inputs > 9 else ""
-        self.w = [
-            Value(rng.uniform(-limit, limit), name=f"w{number}{comma}{i}") for i in range(1, inputs + 1)
-        ]
-        self.b = Value(0.0, name=f"b{number}")
+        *weights, bias = _parameter_names(number, inputs)
+        self.w = [Value(rng.uniform(-limit, limit), name) for name in weights]
+        self.b = Value(0.0, bias)
 
     def __call__(self, x: Sequence[SupportsFloat]) -> Value:
         return self._activate(_inputs(x, len(self.w), self))
@@ -186,7 +187,8 @@ class Neuron(Module):
         return value
 
     def named_parameters(self) -> list[tuple[str, Value]]:
-        return [(parameter.name, parameter) for parameter in (*self.w, self.b)]
+        # Not the names of the Values: those are for pictures, and anyone's to change.
+        return list(zip(_parameter_names(self.number, len(self.w)), (*self.w, self.b)))
 
     def __repr__(self) -> str:
         return f"Neuron({len(self.w)}, activation={self.activation!r})"
@@ -275,6 +277,8 @@ class MLP(Module):
         output_activation: str = "linear",
         seed: int = 1,
     ) -> None:
+        if isinstance(layers, int):
+            raise TypeError(f"the layers of an MLP are a list: write [{layers}], not {layers}")
         if not layers:
             raise ValueError("an MLP needs a layer: MLP(2, [1])")
         self.sizes = [inputs, *layers]
@@ -322,7 +326,7 @@ class MLP(Module):
         """
         content = _read_model(path)
         try:
-            inputs, *layers = content["sizes"]
+            inputs, *layers = (_positive(n, "sizes") for n in content["sizes"])
             if sum((n + 1) * m for n, m in zip([inputs, *layers], layers)) != len(content["parameters"]):
                 raise ValueError(f"{len(content['parameters'])} parameters do not fit {content['sizes']}")
             network = cls(
@@ -357,7 +361,7 @@ def _find_parameters(value: Any, path: str = "") -> Iterator[tuple[str, Value]]:
 
 
 def _inputs(x: Sequence[SupportsFloat], n: int, module: Module) -> list[Value]:
-    if isinstance(x, Value | int | float):
+    if not isinstance(x, Iterable):
         raise TypeError(f"{module!r} takes a list of {n}: write [x], not x")
     values = [
         number if isinstance(number, Value) else Value(number, name=f"x{i}")
@@ -370,6 +374,11 @@ def _inputs(x: Sequence[SupportsFloat], n: int, module: Module) -> list[Value]:
 
 def _one_or_list(values: Sequence[Value]) -> Value | list[Value]:
     return values[0] if len(values) == 1 else list(values)
+
+
+def _parameter_names(neuron: int, inputs: int) -> list[str]:
+    comma = "," if neuron > 9 or inputs > 9 else ""
+    return [*(f"w{neuron}{comma}{i}" for i in range(1, inputs + 1)), f"b{neuron}"]
 
 
 def _output_names(n: int) -> list[str]:
@@ -399,7 +408,9 @@ def _positive(number: int, what: str) -> int:
 def _finite(name: str, number: Any) -> float:
     try:
         data = ops.real(float(number) if isinstance(number, Value) else number)
-    except (TypeError, ValueError, OverflowError) as error:
+    except OverflowError:
+        raise ValueError(f"{name} is too large for a float") from None
+    except (TypeError, ValueError) as error:
         raise type(error)(f"{name}: {error}") from None
     if not math.isfinite(data):
         raise ValueError(f"{name} is {data}, which is no number to go on with")
@@ -418,7 +429,7 @@ def _read_model(path: str | os.PathLike[str]) -> dict[str, Any]:
             f"{path}, line {error.lineno}, column {error.colno}: this is no JSON, or it is cut off "
             f"({error.msg})"
         ) from None
-    except (UnicodeDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # not UTF-8, or an integer of thousands of digits; too deep
         raise ValueError(f"{path}: this is no model file") from None
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise ValueError(f"{path}: this is no model file: its format is not {_FORMAT!r}")

@@ -38,13 +38,16 @@ BINDINGS = "+*^!"
 Template: TypeAlias = str | Callable[[int], str]
 
 
+_PLAIN = (float, int)
+
+
 def real(number: Any) -> float:
     """The number as a float, if it is a real number and not merely convertible to one.
 
     Raises:
         TypeError: it is not; the message says what to write instead.
     """
-    if isinstance(number, float | int):
+    if isinstance(number, _PLAIN):
         return float(number)
     if hasattr(number, "apply") and hasattr(number, "detach"):
         hint = "it is a Value already: use it as it is, or v.detach() for a copy without history"
@@ -175,9 +178,8 @@ def _pairs(times: str) -> Callable[[int], str]:
 
 
 def _quotient(a: float, b: float) -> float:
-    if b == 0:
-        return math.copysign(1.0, b) * a * math.inf
-    return a / b
+    # What rules divide by is never negative, so a zero counts as positive, whatever its sign.
+    return a / b if b else a * math.inf
 
 
 def _pow(a: float, b: float) -> float:
@@ -211,6 +213,12 @@ def _total(terms: Sequence[float]) -> float:
 
 def _sum(*operands: float) -> float:
     return _total(operands)
+
+
+def _mean(*operands: float) -> float:
+    n = len(operands)
+    mean = _total(operands) / n
+    return mean if math.isfinite(mean) else _total([a / n for a in operands])
 
 
 def _prod(*operands: float) -> float:
@@ -274,6 +282,14 @@ def _logsumexp(*operands: float) -> float:
     rest = list(operands)
     rest.remove(m)
     return m + math.log1p(math.fsum(math.exp(a - m) for a in rest))
+
+
+def _logsumexp_partials(out: Any, *operands: Any) -> tuple[Any, ...]:
+    # eᵃ⁻ᵒᵘᵗ. Beside large operands `out` is rounded coarsely; that error is common to all of them, and
+    # dividing by their sum takes it away.
+    shares = [exp(a - out) for a in operands]
+    total = sum(*shares)
+    return tuple(share / total for share in shares)
 
 
 def _sigmoid(a: float) -> float:
@@ -347,6 +363,8 @@ def _half_squared_error(y: float, t: float) -> float:
 
 
 def _binary_cross_entropy(p: float, t: float) -> float:
+    if p < 0 or p > 1 or t < 0 or t > 1:
+        raise ValueError  # `record` says which numbers
     # A sure target leaves one term: where p agrees with it, 0·log(0) must not be asked for.
     loss = 0.0
     if t > 0:
@@ -360,7 +378,11 @@ def _binary_cross_entropy_partials(out: Any, p: Any, t: Any) -> tuple[Any, Any]:
     def share(part: Any, probability: Any) -> Any:  # 0 where both are 0
         return quotient(part, probability + equal(part, 0.0))
 
-    return share(1 - t, 1 - p) - share(t, p), log1p(-p) - log(p)
+    # By t it is log(1 − p) − log(p), infinite at a sure p, where log(0) must not be asked for.
+    zero, one = equal(p, 0.0), equal(p, 1.0)
+    inside = where(zero + one, 0.5, p)
+    by_t = where(zero, math.inf, where(one, -math.inf, log1p(-inside) - log(inside)))
+    return share(1 - t, 1 - p) - share(t, p), by_t
 
 
 def _binary_cross_entropy_with_logits(z: float, t: float) -> float:
@@ -408,7 +430,7 @@ log2  = _row("log2",  math.log2,  lambda out, a: (1 / _LN2 / a,), latex=r"\log_2
 log10 = _row("log10", math.log10, lambda out, a: (1 / _LN10 / a,), latex=r"\log_{10}\left([0]\right)")
 log1p = _row("log1p", math.log1p, lambda out, a: (1 / (1 + a),))
 sqrt  = _row("sqrt",  math.sqrt,  lambda out, a: (quotient(0.5, out),), "√", latex=r"\sqrt{[0]}")
-cbrt  = _row("cbrt",  math.cbrt,  lambda out, a: (quotient(1 / 3, out * out),), "∛", latex=r"\sqrt[3]{[0]}")
+cbrt  = _row("cbrt",  math.cbrt,  lambda out, a: (quotient(1 / 3, out * out),), "∛", latex=r"\sqrt[{3}]{[0]}")
 
 # Trigonometric and hyperbolic functions
 sin   = _row("sin",   math.sin,   lambda out, a: (cos(a),))
@@ -431,7 +453,8 @@ erfc  = _row("erfc",  math.erfc,  lambda out, a: (-2 / math.sqrt(math.pi) * exp(
 sum       = _row("sum",       _sum,       lambda out, *xs: (1.0,) * len(xs), "Σ", _each("[%d+]", " + "), _each("[%d+]", " + "), binding="+")
 prod      = _row("prod",      _prod,      _prod_partials, "Π", _each("[%d*]", "·"), _each("[%d*]", r" \cdot "), binding="*")
 dot       = _row("dot",       _dot,       _dot_partials, "w·x", _pairs("·"), _pairs(" "), binding="+")
-logsumexp = _row("logsumexp", _logsumexp, lambda out, *xs: tuple(exp(x - out) for x in xs))
+mean      = _row("mean",      _mean,      lambda out, *xs: (1 / len(xs),) * len(xs))
+logsumexp = _row("logsumexp", _logsumexp, _logsumexp_partials)
 minimum   = _row("minimum",   _minimum,   _extremum_partials, "min")
 maximum   = _row("maximum",   _maximum,   _extremum_partials, "max")
 hypot     = _row("hypot",     math.hypot, _hypot_partials)

@@ -34,6 +34,8 @@ class Optimizer(ABC):
         for parameter in self.parameters:
             if not isinstance(parameter, Value) or parameter.parents:
                 raise TypeError(f"only leaf Values can be moved, not {parameter!r:.60}")
+        if len(set(self.parameters)) < len(self.parameters):
+            raise ValueError("a parameter is given twice, and would be moved twice a step")
         self.lr = _at_least_zero(lr, "lr")
         self.steps = 0
 
@@ -46,7 +48,8 @@ class Optimizer(ABC):
         """Move every parameter once, by the gradient it has now."""
         self.steps += 1
         for i, parameter in enumerate(self.parameters):
-            self.update(i, parameter)
+            if parameter.grad is not NOT_COMPUTED:  # as PyTorch passes over what has no gradient
+                self.update(i, parameter)
 
     @abstractmethod
     def update(self, i: int, parameter: Value) -> None:
@@ -145,6 +148,7 @@ class Adam(Optimizer):
         self.betas = betas
         self.eps = _at_least_zero(eps, "eps")
         self.weight_decay = _at_least_zero(weight_decay, "weight_decay")
+        self.updates = [0] * len(self.parameters)
         self.means = [0.0] * len(self.parameters)
         self.squares = [0.0] * len(self.parameters)
 
@@ -154,10 +158,11 @@ class Adam(Optimizer):
     def move(self, i: int, parameter: Value, gradient: float) -> None:
         """Algorithm 1 of the paper, for parameter number i."""
         beta1, beta2 = self.betas
+        self.updates[i] += 1
         self.means[i] = beta1 * self.means[i] + (1 - beta1) * gradient
         self.squares[i] = beta2 * self.squares[i] + (1 - beta2) * gradient * gradient
-        mean = self.means[i] / (1 - beta1**self.steps)
-        square = self.squares[i] / (1 - beta2**self.steps)
+        mean = self.means[i] / (1 - beta1 ** self.updates[i])
+        square = self.squares[i] / (1 - beta2 ** self.updates[i])
         parameter.data -= self.lr * mean / (math.sqrt(square) + self.eps)
 
 
