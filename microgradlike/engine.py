@@ -211,15 +211,15 @@ class Value:
         >>> a.grad
         12.0
         """
-        order = topological_order(self)
-        # A leaf's earlier gradient is added at the end, in one piece: two passes give exactly twice.
-        earlier = [(node, node.grad) for node in order if not node.parents]
-        for node in order:
-            node.grad = 0.0
+        leaves, inner = _leaves_and_inner_nodes([self])
+        # What a leaf had before is added in one piece at the end, so two passes give exactly twice.
+        earlier = [leaf.grad for leaf in leaves]
+        for value in leaves + inner:
+            value.grad = 0.0
         self.grad = 1.0
-        for node in reversed(order):
+        for node in reversed(inner):
             node.propagate()
-        for leaf, grad in earlier:
+        for leaf, grad in zip(leaves, earlier):
             leaf.grad += grad
 
     def detach(self) -> "Value":
@@ -345,26 +345,36 @@ def _number(other: SupportsFloat) -> float:
 def topological_order(*roots: Value) -> list[Value]:
     """Every value that the roots were made from, and the roots: parents before children.
 
-    `Constant` leaves are left out: nobody asks for their gradient. The order depends on the graph
-    alone, so it is the same in every process.
+    The leaves come first. `Constant` leaves are left out: nobody asks for their gradient. The order
+    depends on the graph alone, so it is the same in every process.
 
     >>> a = Value(2.0, name="a")
     >>> b = a * 3
     >>> [v.data for v in topological_order(a + b)]
     [2.0, 6.0, 8.0]
     """
-    order: list[Value] = []
+    leaves, inner = _leaves_and_inner_nodes(roots)
+    return leaves + inner
+
+
+def _leaves_and_inner_nodes(roots: Sequence[Value]) -> tuple[list[Value], list[Value]]:
+    leaves: list[Value] = []
+    inner: list[Value] = []
     seen: set[Value] = set()
-    stack: list[Value | None] = list(reversed(roots))
+    stack: list[Any] = list(reversed(roots))
     while stack:
-        node = stack.pop()
-        if node is None:  # all above this mark is done, so the node below it can follow
-            order.append(stack.pop())  # type: ignore[arg-type]
-        elif node not in seen and not isinstance(node, Constant):
-            seen.add(node)
-            stack += (node, None)
-            stack += node.parents
-    return order
+        value = stack.pop()
+        if value is None:  # all that lay above this mark is in order, so what lies below it follows
+            inner.append(stack.pop())
+        elif value not in seen:
+            if value.parents:
+                seen.add(value)
+                stack += (value, None)
+                stack += value.parents
+            elif not isinstance(value, Constant):
+                seen.add(value)
+                leaves.append(value)
+    return leaves, inner
 
 
 def check_recorded(order: Sequence[Value]) -> None:

@@ -124,7 +124,7 @@ def _of_all(combine: Callable[[list[Value]], Value], terms: list[Value]) -> Valu
 
 def _pairs(predictions: Any, targets: Any) -> list[tuple[Value, Value]]:
     """Predictions and targets side by side; a target that is a plain number becomes an input named t."""
-    lists = isinstance(predictions, Sized), isinstance(targets, Sized)
+    lists = hasattr(predictions, "__len__"), hasattr(targets, "__len__")
     if lists == (False, False):
         return [(as_value(predictions), _target(targets, "t"))]
     if lists != (True, True):

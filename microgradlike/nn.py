@@ -168,6 +168,7 @@ class Neuron(Module):
         self.activation = _known_activation(activation) if nonlin else "linear"
         self.number = number
         self.name = name or f"h{number}"
+        self._sum_name = f"z{number}"
         limit = _initial_limit(self.activation, _positive(inputs, "inputs"), outputs)
         rng = rng or random.Random(0)
         *weights, bias = _parameter_names(number, inputs)
@@ -178,17 +179,27 @@ class Neuron(Module):
         return self._activate(_inputs(x, len(self.w), self))
 
     def _activate(self, x: Sequence[Value]) -> Value:
-        value = record(ops.dot, (*self.w, *x, self.b))
+        z = record(ops.dot, (*self.w, *x, self.b))
         op, constants = ACTIVATIONS[self.activation]
-        if op:
-            value.name = f"z{self.number}"
-            value = record(op, (value, *map(Constant, constants)))
-        value.name = self.name
-        return value
+        if not op:
+            z.name = self.name
+            return z
+        z.name = self._sum_name
+        h = record(op, (z, *map(Constant, constants)) if constants else (z,))
+        h.name = self.name
+        return h
+
+    @property
+    def nonlin(self) -> bool:
+        """Whether there is an activation, in micrograd's word."""
+        return self.activation != "linear"
+
+    def parameters(self) -> list[Value]:
+        return [*self.w, self.b]
 
     def named_parameters(self) -> list[tuple[str, Value]]:
         # Not the names of the Values: those are for pictures, and anyone's to change.
-        return list(zip(_parameter_names(self.number, len(self.w)), (*self.w, self.b)))
+        return list(zip(_parameter_names(self.number, len(self.w)), self.parameters()))
 
     def __repr__(self) -> str:
         return f"Neuron({len(self.w)}, activation={self.activation!r})"
@@ -238,6 +249,9 @@ class Layer(Module):
 
     def _activate(self, x: Sequence[Value]) -> list[Value]:
         return [neuron._activate(x) for neuron in self.neurons]
+
+    def parameters(self) -> list[Value]:
+        return [parameter for neuron in self.neurons for parameter in neuron.parameters()]
 
     def named_parameters(self) -> list[tuple[str, Value]]:
         return [pair for neuron in self.neurons for pair in neuron.named_parameters()]
@@ -306,6 +320,9 @@ class MLP(Module):
             values = layer._activate(values)
         return _one_or_list(values)
 
+    def parameters(self) -> list[Value]:
+        return [parameter for layer in self.layers for parameter in layer.parameters()]
+
     def named_parameters(self) -> list[tuple[str, Value]]:
         return [pair for layer in self.layers for pair in layer.named_parameters()]
 
@@ -361,12 +378,12 @@ def _find_parameters(value: Any, path: str = "") -> Iterator[tuple[str, Value]]:
 
 
 def _inputs(x: Sequence[SupportsFloat], n: int, module: Module) -> list[Value]:
-    if not isinstance(x, Iterable):
-        raise TypeError(f"{module!r} takes a list of {n}: write [x], not x")
-    values = [
-        number if isinstance(number, Value) else Value(number, name=f"x{i}")
-        for i, number in enumerate(x, 1)
-    ]
+    try:
+        values = [v if isinstance(v, Value) else Value(v, f"x{i}") for i, v in enumerate(x, 1)]
+    except TypeError:
+        if not isinstance(x, Iterable):
+            raise TypeError(f"{module!r} takes a list of {n}: write [x], not x") from None
+        raise
     if len(values) != n:
         raise ValueError(f"{module!r} takes {n} inputs, got {len(values)}")
     return values

@@ -203,22 +203,18 @@ def _sign(a: float) -> float:
     return math.copysign(1.0, a) if a and not math.isnan(a) else a  # ±0 and nan are their own sign
 
 
-def _total(terms: Sequence[float]) -> float:
-    """The sum, rounded once: the same bits in every order and in every version of Python."""
+def _sum(*terms: float) -> float:
+    # Rounded once: the same bits in any order of the terms, and in any version of Python.
     try:
         return math.fsum(terms)
-    except (OverflowError, ValueError):  # fsum's way to say infinity and inf - inf
+    except (OverflowError, ValueError):  # fsum's word for infinity, and for inf − inf
         return functools.reduce(operator.add, terms)
-
-
-def _sum(*operands: float) -> float:
-    return _total(operands)
 
 
 def _mean(*operands: float) -> float:
     n = len(operands)
-    mean = _total(operands) / n
-    return mean if math.isfinite(mean) else _total([a / n for a in operands])
+    mean = _sum(*operands) / n
+    return mean if math.isfinite(mean) else _sum(*(a / n for a in operands))
 
 
 def _prod(*operands: float) -> float:
@@ -227,13 +223,13 @@ def _prod(*operands: float) -> float:
 
 def _dot(*operands: float) -> float:
     n = len(operands) // 2
-    return _total([*map(operator.mul, operands[:n], operands[n:]), *operands[2 * n :]])
+    weights, inputs = (*operands[:n], 1.0), operands[n:]  # a bias, if there is one, counts as 1 · bias
+    return _sum(*map(operator.mul, weights, inputs))
 
 
 def _dot_partials(out: Any, *operands: Any) -> tuple[Any, ...]:
     n = len(operands) // 2
-    weights, inputs, bias = operands[:n], operands[n : 2 * n], operands[2 * n :]
-    return (*inputs, *weights, 1.0) if bias else (*inputs, *weights)
+    return operands[n : 2 * n] + operands[:n] + (1.0,) * (len(operands) % 2)
 
 
 def _prod_partials(out: Any, *operands: Any) -> tuple[Any, ...]:
