@@ -10,7 +10,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from itertools import cycle
+from itertools import chain, cycle
 from string import ascii_lowercase
 from typing import Any, Final, NoReturn, Self, SupportsFloat, TypeAlias
 
@@ -214,7 +214,7 @@ class Value:
         leaves, inner = _leaves_and_inner_nodes([self])
         # What a leaf had before is added in one piece at the end, so two passes give exactly twice.
         earlier = [leaf.grad for leaf in leaves]
-        for value in leaves + inner:
+        for value in chain(leaves, inner):
             value.grad = 0.0
         self.grad = 1.0
         for node in reversed(inner):
@@ -325,9 +325,20 @@ class Value:
 
 
 class Constant(Value):
-    """A number that entered a graph without a Value of its own, such as the 2 in ``2 * w``."""
+    """A number that entered a graph without a Value of its own, such as the 2 in ``2 * w``.
+
+    Nobody asks for the derivative by a constant, so none is kept: ``grad`` stays `NOT_COMPUTED`.
+    """
 
     __slots__ = ()
+
+    @property
+    def grad(self) -> float:
+        return NOT_COMPUTED
+
+    @grad.setter
+    def grad(self, gradient: float) -> None:
+        """Let go of what the chain rule hands to it."""
 
 
 def as_value(number: SupportsFloat) -> Value:

@@ -38,7 +38,8 @@ BINDINGS = "+*^!"
 Template: TypeAlias = str | Callable[[int], str]
 
 
-_PLAIN = (float, int)
+# One float object for each int that comes often: a long chain of x + 1 holds it once.
+_float: Callable[[int], float] = functools.lru_cache(maxsize=256)(float)
 
 
 def real(number: Any) -> float:
@@ -47,8 +48,10 @@ def real(number: Any) -> float:
     Raises:
         TypeError: it is not; the message says what to write instead.
     """
-    if isinstance(number, _PLAIN):
+    if isinstance(number, float):
         return float(number)
+    if isinstance(number, int):
+        return _float(number)
     if hasattr(number, "apply") and hasattr(number, "detach"):
         hint = "it is a Value already: use it as it is, or v.detach() for a copy without history"
     elif isinstance(number, str | bytes):
