@@ -10,7 +10,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from itertools import chain, cycle
+from numbers import Complex, Real
 from string import ascii_lowercase
 from typing import Any, Final, NoReturn, Self, SupportsFloat, TypeAlias
 
@@ -26,28 +28,7 @@ class _NotComputed(float):
 #: The gradient before any backward pass: 0.0 in every calculation, and yet not "a gradient of 0".
 NOT_COMPUTED: Final = _NotComputed()
 
-
-# ── Recording: the forward pass, one node at a time ───────────────────────────────────────────────────
-
-_recording: ContextVar[bool] = ContextVar("_recording", default=True)
-_new = object.__new__
 _Operator: TypeAlias = Callable[["Value", SupportsFloat], "Value"]
-_REFUSALS = (ValueError, ZeroDivisionError, OverflowError, TypeError)
-
-
-def record(op: Op, parents: "tuple[Value, ...]") -> "Value":
-    """The result of an operation on Values, as a new node of their graph.
-
-    Raises:
-        ValueError, ZeroDivisionError, OverflowError: what `float` and `math` raise, but with the
-            operation, its operands and their numbers.
-    """
-    numbers = [parent.data for parent in parents]
-    try:
-        out = op.forward(*numbers)
-    except _REFUSALS as error:
-        _refuse(op, parents, error)
-    return _node(op, parents, (out, *numbers))
 
 
 def _operator(op: Op) -> "tuple[_Operator, _Operator]":
@@ -66,61 +47,6 @@ def _operator(op: Op) -> "tuple[_Operator, _Operator]":
         return method(as_value(other), self)
 
     return method, reflected
-
-
-def _node(op: Op, parents: "tuple[Value, ...]", evaluation: tuple[float, ...]) -> "Value":
-    node: Value = _new(Value)  # __init__ checks what comes from outside; this needs no check
-    node.data = evaluation[0]
-    node.grad = NOT_COMPUTED
-    node.name = ""
-    if _recording.get():
-        node.op, node.parents, node.evaluation = op, parents, evaluation
-    else:
-        node.op, node.parents, node.evaluation = None, (), ()
-    return node
-
-
-def _refuse(op: Op, parents: "tuple[Value, ...]", error: Exception) -> NoReturn:
-    """Raise the error of `float` or `math` again, in words that say which numbers it was about."""
-    names = [
-        repr(parent.data) if isinstance(parent, Constant) else parent.name or letter
-        for parent, letter in zip(parents, cycle(ascii_lowercase))
-    ]
-    for name, parent in zip(names, parents):
-        if not isinstance(parent.data, int | float):
-            raise TypeError(
-                f"{name}.data is {parent.data!r}, which is no real number: write a float to it"
-            ) from None
-    text, _ = op.write([(name, "!") for name in names])
-    numbers = ", ".join(
-        dict.fromkeys(  # an operand that appears twice is named once
-            f"{name} = {parent.data!r}"
-            for name, parent in zip(names, parents)
-            if not isinstance(parent, Constant)
-        )
-    )
-    problem = "too large for a float" if isinstance(error, OverflowError) else "undefined"
-    raise type(error)(f"{text} is {problem}" + (f" at {numbers}" if numbers else "")) from None
-
-
-@contextmanager
-def no_grad() -> Iterator[None]:
-    """Within it, results are plain leaves: nothing is recorded. Also a decorator, ``@no_grad()``.
-
-    >>> w = Value(3.0)
-    >>> with no_grad():
-    ...     y = w * w
-    >>> y.parents
-    ()
-    """
-    token = _recording.set(False)
-    try:
-        yield
-    finally:
-        _recording.reset(token)
-
-
-# ── The value ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Value:
@@ -168,7 +94,7 @@ class Value:
     evaluation: tuple[float, ...]
 
     def __init__(self, data: SupportsFloat, name: str = "") -> None:
-        self.data = ops.real(data)
+        self.data = real(data)
         self.grad = NOT_COMPUTED
         self.op = None
         self.parents = ()
@@ -242,7 +168,7 @@ class Value:
     def __pow__(self, exponent: SupportsFloat) -> "Value":
         if isinstance(exponent, Value):
             return self._pow(exponent)
-        return record(ops.power(ops.real(exponent)), (self,))
+        return record(ops.power(real(exponent)), (self,))
 
     def __neg__(self) -> "Value":
         return record(ops.neg, (self,))
@@ -346,8 +272,114 @@ def as_value(number: SupportsFloat) -> Value:
     return number if isinstance(number, Value) else Constant(number)
 
 
+# One float object for each int that comes often: a long chain of x + 1 holds it once.
+_float: Callable[[int], float] = lru_cache(maxsize=256)(float)
+
+
+def real(number: Any) -> float:
+    """The number as a float, if it is a real number and not merely convertible to one.
+
+    Raises:
+        TypeError: it is not; the message says what to write instead.
+    """
+    if isinstance(number, float):
+        return float(number)
+    if isinstance(number, int):
+        return _float(number)
+    if isinstance(number, Value):
+        hint = "it is a Value already: use it as it is, or v.detach() for a copy without history"
+    elif isinstance(number, str | bytes):
+        hint = "convert it first: float(text)"
+    elif isinstance(number, Complex) and not isinstance(number, Real):
+        hint = "take its real part or its absolute value: z.real, abs(z)"
+    elif hasattr(number, "__len__") and getattr(number, "shape", None) == ():
+        hint = "take the number out of it: x.item()"
+    elif hasattr(number, "__len__") or hasattr(number, "__iter__"):
+        hint = "make one Value for each number: [Value(x) for x in xs]"
+    elif hasattr(number, "__float__"):
+        return float(number)
+    else:
+        hint = "give an int or a float"
+    kind = type(number).__name__
+    raise TypeError(f"a real number is needed, not {number!r:.60} ({kind}): {hint}")
+
+
 def _number(other: SupportsFloat) -> float:
-    return other.data if isinstance(other, Value) else ops.real(other)
+    return other.data if isinstance(other, Value) else real(other)
+
+
+# ── Recording: the forward pass, one node at a time ───────────────────────────────────────────────────
+
+_recording: ContextVar[bool] = ContextVar("_recording", default=True)
+_new = object.__new__
+_REFUSALS = (ValueError, ZeroDivisionError, OverflowError, TypeError)
+
+
+def record(op: Op, parents: tuple[Value, ...]) -> Value:
+    """The result of an operation on Values, as a new node of their graph.
+
+    Raises:
+        ValueError, ZeroDivisionError, OverflowError: what `float` and `math` raise, but with the
+            operation, its operands and their numbers.
+    """
+    numbers = [parent.data for parent in parents]
+    try:
+        out = op.forward(*numbers)
+    except _REFUSALS as error:
+        _refuse(op, parents, error)
+    return _node(op, parents, (out, *numbers))
+
+
+def _node(op: Op, parents: tuple[Value, ...], evaluation: tuple[float, ...]) -> Value:
+    node: Value = _new(Value)  # __init__ checks what comes from outside; this needs no check
+    node.data = evaluation[0]
+    node.grad = NOT_COMPUTED
+    node.name = ""
+    if _recording.get():
+        node.op, node.parents, node.evaluation = op, parents, evaluation
+    else:
+        node.op, node.parents, node.evaluation = None, (), ()
+    return node
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Within it, results are plain leaves: nothing is recorded. Also a decorator, ``@no_grad()``.
+
+    >>> w = Value(3.0)
+    >>> with no_grad():
+    ...     y = w * w
+    >>> y.parents
+    ()
+    """
+    token = _recording.set(False)
+    try:
+        yield
+    finally:
+        _recording.reset(token)
+
+
+def _refuse(op: Op, parents: tuple[Value, ...], error: Exception) -> NoReturn:
+    """Raise the error of `float` or `math` again, in words that say which numbers it was about."""
+    names = [
+        repr(parent.data) if isinstance(parent, Constant) else parent.name or letter
+        for parent, letter in zip(parents, cycle(ascii_lowercase))
+    ]
+    for name, parent in zip(names, parents):
+        if not isinstance(parent.data, int | float):
+            raise TypeError(
+                f"{name}.data is {parent.data!r}, which is no real number: write a float to it"
+            ) from None
+    text, _ = op.write([(name, "!") for name in names])
+    numbers = ", ".join(
+        dict.fromkeys(  # an operand that appears twice is named once
+            f"{name} = {parent.data!r}"
+            for name, parent in zip(names, parents)
+            if not isinstance(parent, Constant)
+        )
+    )
+    problem = "too large for a float" if isinstance(error, OverflowError) else "undefined"
+    raise type(error)(f"{text} is {problem}" + (f" at {numbers}" if numbers else "")) from None
 
 
 # ── Reading the graph ─────────────────────────────────────────────────────────────────────────────────
@@ -513,7 +545,7 @@ def jvp(y: Value, xs: Sequence[Value], tangents: Sequence[float]) -> float:
         raise ValueError(f"jvp needs a tangent for each x: got {len(xs)} xs, {len(tangents)} tangents")
     tangent: dict[Value, float] = {}
     for x, rate in zip(xs, tangents):
-        tangent[x] = tangent.get(x, 0.0) + ops.real(rate)
+        tangent[x] = tangent.get(x, 0.0) + real(rate)
     for node in topological_order(y):
         moving = [
             partial * tangent[parent]
@@ -521,7 +553,7 @@ def jvp(y: Value, xs: Sequence[Value], tangents: Sequence[float]) -> float:
             if parent in tangent
         ]
         if moving:
-            tangent[node] = tangent.get(node, 0.0) + sum(moving)
+            tangent[node] = tangent.get(node, 0.0) + ops.sum(*moving)
     return tangent.get(y, 0.0)
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Self, SupportsFloat
 
 from microgradlike import ops
-from microgradlike.engine import NOT_COMPUTED, Constant, Value, record
+from microgradlike.engine import NOT_COMPUTED, Constant, Value, real, record
 from microgradlike.files import write_atomically
 from microgradlike.ops import Op
 
@@ -424,7 +424,7 @@ def _positive(number: int, what: str) -> int:
 
 def _finite(name: str, number: Any) -> float:
     try:
-        data = ops.real(float(number) if isinstance(number, Value) else number)
+        data = real(float(number) if isinstance(number, Value) else number)
     except OverflowError:
         raise ValueError(f"{name} is too large for a float") from None
     except (TypeError, ValueError) as error:

@@ -25,59 +25,16 @@ import functools
 import inspect
 import math
 import operator
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from numbers import Complex, Real
-from typing import Any, TypeAlias
+from typing import Any
 
-# How tightly an expression binds, loosest first: a sum, a product, a power, and what never needs
-# brackets (a name, a call).
-BINDINGS = "+*^!"
-
-Template: TypeAlias = str | Callable[[int], str]
-
-
-# One float object for each int that comes often: a long chain of x + 1 holds it once.
-_float: Callable[[int], float] = functools.lru_cache(maxsize=256)(float)
-
-
-def real(number: Any) -> float:
-    """The number as a float, if it is a real number and not merely convertible to one.
-
-    Raises:
-        TypeError: it is not; the message says what to write instead.
-    """
-    if isinstance(number, float):
-        return float(number)
-    if isinstance(number, int):
-        return _float(number)
-    if hasattr(number, "apply") and hasattr(number, "detach"):
-        hint = "it is a Value already: use it as it is, or v.detach() for a copy without history"
-    elif isinstance(number, str | bytes):
-        hint = "convert it first: float(text)"
-    elif isinstance(number, Complex) and not isinstance(number, Real):
-        hint = "take its real part or its absolute value: z.real, abs(z)"
-    elif hasattr(number, "__len__") and getattr(number, "shape", None) == ():
-        hint = "take the number out of it: x.item()"
-    elif hasattr(number, "__len__") or hasattr(number, "__iter__"):
-        hint = "make one Value for each number: [Value(x) for x in xs]"
-    elif hasattr(number, "__float__"):
-        return float(number)
-    else:
-        hint = "give an int or a float"
-    kind = type(number).__name__
-    raise TypeError(f"a real number is needed, not {number!r:.60} ({kind}): {hint}")
+from microgradlike.notation import Template, each, fill, function_call, pairs
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Op:
-    """One row of the table.
-
-    In ``text`` and ``latex``, ``[0]`` stands for the first operand as it is, and ``[0*]`` for the first
-    operand, in brackets if it binds more loosely than a product (see `BINDINGS`). A row with any number
-    of operands gives a function from that number to the template.
-    """
+    """One row of the table; how ``text`` and ``latex`` are written is said in `microgradlike.notation`."""
 
     name: str
     symbol: str
@@ -90,15 +47,9 @@ class Op:
     def __call__(self, *operands: Any) -> Any:
         """Apply it: to plain numbers, which gives a number, or where a Value is among them, a Value."""
         for operand in operands:
-            if not isinstance(operand, float):
-                return self._call_mixed(operands)
-        return self.forward(*operands)
-
-    def _call_mixed(self, operands: tuple[Any, ...]) -> Any:
-        for operand in operands:
-            if hasattr(operand, "apply"):
+            if not isinstance(operand, float) and hasattr(operand, "apply"):
                 return operand.apply(self, operands)
-        return self.forward(*map(real, operands))
+        return float(self.forward(*operands))
 
     @property
     def arity(self) -> int | None:
@@ -113,26 +64,13 @@ class Op:
         >>> mul.write([("a + b", "+"), ("c", "!")])
         ('(a + b)·c', '*')
         """
-        template = self.latex if latex else self.text
-        if callable(template):
-            template = template(len(operands))
-        left, right = (r"\left(", r"\right)") if latex else ("(", ")")
-
-        def operand(match: re.Match[str]) -> str:
-            written, binding = operands[int(match[1])]
-            loose = match[2] and BINDINGS.index(binding) < BINDINGS.index(match[2])
-            return left + written + right if loose else written
-
-        return re.sub(r"\[(\d+)([+*^!]?)\]", operand, template), self.binding
+        return fill(self.latex if latex else self.text, operands, latex=latex), self.binding
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
 
     def __reduce__(self) -> tuple[Callable[..., "Op"], tuple[Any, ...]]:
         return named, (self.name,)
-
-
-# ── How rows are written ──────────────────────────────────────────────────────────────────────────────
 
 
 def _row(
@@ -146,35 +84,8 @@ def _row(
     binding: str = "!",
 ) -> Op:
     """A row; what is not said of its writing is that of a function call, name(a, b)."""
-    escaped = name.replace("_", r"\_")
-    call = "\\" + name if name in _TEX_FUNCTIONS else rf"\operatorname{{{escaped}}}"
-    return Op(
-        name,
-        symbol or name,
-        forward,
-        partials,
-        text or (lambda n: f"{name}({_each()(n)})"),
-        latex or (lambda n: rf"{call}\left({_each()(n)}\right)"),
-        binding,
-    )
-
-
-_TEX_FUNCTIONS = {"exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh"}
-
-
-def _each(operand: str = "[%d]", separator: str = ", ") -> Callable[[int], str]:
-    return lambda n: separator.join(operand % i for i in range(n))
-
-
-def _pairs(times: str) -> Callable[[int], str]:
-    """w₁·x₁ + w₂·x₂ + … over the operands w₁, w₂, …, x₁, x₂, … and maybe a bias."""
-
-    def template(n: int) -> str:
-        pairs = n // 2
-        terms = [f"[{i}*]{times}[{pairs + i}*]" for i in range(pairs)]
-        return " + ".join(terms + [f"[{i}+]" for i in range(2 * pairs, n)])
-
-    return template
+    call, latex_call = function_call(name)
+    return Op(name, symbol or name, forward, partials, text or call, latex or latex_call, binding)
 
 
 # ── Forward functions and rules that need more than a line ────────────────────────────────────────────
@@ -449,9 +360,9 @@ erf   = _row("erf",   math.erf,   lambda out, a: (2 / math.sqrt(math.pi) * exp(-
 erfc  = _row("erfc",  math.erfc,  lambda out, a: (-2 / math.sqrt(math.pi) * exp(-a * a),))
 
 # Any number of operands
-sum       = _row("sum",       _sum,       lambda out, *xs: (1.0,) * len(xs), "Σ", _each("[%d+]", " + "), _each("[%d+]", " + "), binding="+")
-prod      = _row("prod",      _prod,      _prod_partials, "Π", _each("[%d*]", "·"), _each("[%d*]", r" \cdot "), binding="*")
-dot       = _row("dot",       _dot,       _dot_partials, "w·x", _pairs("·"), _pairs(" "), binding="+")
+sum       = _row("sum",       _sum,       lambda out, *xs: (1.0,) * len(xs), "Σ", each("[%d+]", " + "), each("[%d+]", " + "), binding="+")
+prod      = _row("prod",      _prod,      _prod_partials, "Π", each("[%d*]", "·"), each("[%d*]", r" \cdot "), binding="*")
+dot       = _row("dot",       _dot,       _dot_partials, "w·x", pairs("·"), pairs(" "), binding="+")
 mean      = _row("mean",      _mean,      lambda out, *xs: (1 / len(xs),) * len(xs))
 logsumexp = _row("logsumexp", _logsumexp, _logsumexp_partials)
 minimum   = _row("minimum",   _minimum,   _extremum_partials, "min")
