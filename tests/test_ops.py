@@ -19,6 +19,7 @@ from oracles import CONVENTIONS, DOMAINS, convention, derivative, oracle, sensit
 
 from microgradlike import ops
 from microgradlike.engine import Value, grad
+from microgradlike.notation import BINDINGS
 from microgradlike.ops import OPS, Op
 
 EXPONENTS = (-3.0, -2.0, -1.0, -0.5, 0.0, 1 / 3, 0.5, 1.0, 1.5, 2.0, 3.0, 7.0)
@@ -273,7 +274,7 @@ def test_brackets(op: Op) -> None:
 @every_row
 def test_latex(op: Op) -> None:
     names = [f"x_{{{i}}}" for i in range(op.arity or 5)]
-    for binding in ops.BINDINGS:
+    for binding in BINDINGS:
         latex, _ = op.write([(name, binding) for name in names], latex=True)
         assert all(name in latex for name in names)
         assert latex.count(r"\left") == latex.count(r"\right")
