@@ -6,6 +6,7 @@ which is reported in one line.
 """
 
 import argparse
+import codecs
 import io
 import math
 import os
@@ -19,6 +20,7 @@ import microgradlike
 from microgradlike import losses
 from microgradlike.data import Table, read_csv, xor
 from microgradlike.engine import Value, no_grad
+from microgradlike.formula import number
 from microgradlike.nn import ACTIVATIONS, MLP
 from microgradlike.optim import SGD
 from microgradlike.report import loss_table, parameter_table, worked_example
@@ -39,13 +41,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] not in {*commands, "-h", "--help", "--version"}:
         arguments.insert(0, "train")
-    for stream in (sys.stdout, sys.stderr):  # ∂ and σ must not crash a terminal that lacks them
+    codecs.register_error("plain", _in_plain_letters)
+    for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors="plain")
     try:
         args = parser.parse_args(arguments)
         code = int(args.run(args))
-        sys.stdout.flush()
+        print(end="", flush=True)
     except BrokenPipeError:  # the reader has seen enough, as in `microgradlike | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -58,6 +61,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
+_PLAIN = {
+    "−": "-",
+    "·": "*",
+    "∂": "d",
+    "σ": "sigma",
+    "½": "1/2",
+    "²": "^2",
+    "→": "->",
+    "…": "...",
+    "Δ": "D",
+}
+
+
+def _in_plain_letters(error: UnicodeError) -> tuple[str, int]:
+    """What a terminal or a file cannot show in its encoding is spelt out: a minus sign must not be lost."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_PLAIN.get(letter, "?") for letter in error.object[error.start : error.end]), error.end
+
+
 def _sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
@@ -67,7 +90,7 @@ def _sentence(error: Exception) -> str:
 def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     parser = _Parser(
         prog="microgradlike",
-        description="A scalar autodiff engine. Without a command: train, on the XOR of the document.",
+        description="A scalar autodiff engine. Without a command: train, on the four examples of XOR.",
     )
     parser.add_argument("--version", action="version", version=f"microgradlike {microgradlike.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -83,6 +106,12 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
         "--target", metavar="COLUMN", default="-1", help="the target: name, or number from 0; default: last"
     )
     add("--header", choices=["auto", "yes", "no"], default="auto", help="does line 1 name the columns?")
+    add(
+        "--task",
+        choices=["auto", "classes", "numbers"],
+        default="auto",
+        help="what targets are; auto: a few whole numbers, or words, are classes",
+    )
     add("--sizes", metavar="N,…,N", type=_sizes, help="neurons of each layer, inputs first; for XOR 2,2,1")
     add(
         "--activation",
@@ -107,7 +136,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
         default=0.001,
         help="stop at this loss; default: 0.001",
     )
-    add("--seed", metavar="N", type=int, default=1, help="of the initial weights; default: 1")
+    add("--seed", metavar="N", type=int, default=3, help="of the initial weights; default: 3")
     add("--save", metavar="FILE", help="write the trained network to this file, as JSON")
     add("--load", metavar="FILE", help="go on from a network that --save wrote")
     return parser, list(commands.choices)
@@ -126,13 +155,13 @@ def _sizes(text: str) -> list[int]:
 def _positive(kind: type[int] | type[float]) -> Callable[[str], float]:
     def convert(text: str) -> float:
         try:
-            number = kind(text)
+            given = kind(text)
         except ValueError:
-            number = kind(0)
-        if not 0 < number < math.inf:
+            given = kind(0)
+        if not 0 < given < math.inf:
             what = "a whole number from 1 on" if kind is int else "a number above 0"
             raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
-        return number
+        return given
 
     return convert
 
@@ -176,7 +205,7 @@ class Problem:
         examples: pairs of inputs and target, as `gradient_descent` takes them.
     """
 
-    def __init__(self, table: Table, loss: str | None) -> None:
+    def __init__(self, table: Table, loss: str | None, task: str) -> None:
         numbers, different = table.numbers(), table.classes()
         if len(different) < 2:
             raise ValueError(
@@ -189,11 +218,17 @@ class Problem:
             "hinge_loss",
             "cross_entropy",
         }
-        self.classes = different if numbers is None or loss in for_classes or _few(numbers) else []
-        if numbers is None and len(different) > max(2, len(table.rows) // 2):
+        if task == "auto":
+            task = "classes" if numbers is None or loss in for_classes or _few(numbers) else "numbers"
+        if task == "numbers" and (numbers is None or loss in for_classes):
+            what = "some targets are words" if numbers is None else f"{loss} is for classes"
+            raise ValueError(f"{table.source}, column {table.target}: --task numbers does not fit: {what}")
+        self.classes = different if task == "classes" else []
+        if numbers is None and len(different) == len(table.rows) > 2:
             raise ValueError(
                 f"{table.source}, column {table.target}: {len(different)} different words for "
-                f"{len(table.rows)} examples are no classes to learn: name another column with --target"
+                f"{len(table.rows)} examples are no classes to learn: name another column with --target, "
+                f"or say --header yes if line 1 names the columns"
             )
         self.table = table
         self.loss = loss or ("cross_entropy" if len(self.classes) > 2 else "half_squared_error")
@@ -230,7 +265,9 @@ def train_command(args: argparse.Namespace) -> int:
     """Train on XOR or on a CSV file, and show the way from the first weights to the last predictions."""
     header = {"auto": None, "yes": True, "no": False}[args.header]
     table = read_csv(args.file, args.target, header) if args.file else xor()
-    problem = Problem(table, args.loss)
+    if not args.file and args.target != "-1":
+        raise ValueError("--target names a column of a file; XOR has none")
+    problem = Problem(table, args.loss, args.task)
     network = _network(args, problem)
     if args.file:
         scaling = Scaling.of(table.rows, [] if problem.classes else [t for _, t in problem.examples])
@@ -239,7 +276,7 @@ def train_command(args: argparse.Namespace) -> int:
     if not args.load:
         scaling.leave(network)  # the initial weights suit inputs in standard units
     if args.save:
-        _check_writable(args.save)
+        _check_writable(args.save, args.file)
     count = len(table.rows)
     about = f"classes: {_some(problem.classes)}" if problem.classes else f"target: {table.target}"
     print(f"Data: {table.source}; {count} examples; inputs: {_some(table.features)}; {about}.")
@@ -248,7 +285,7 @@ def train_command(args: argparse.Namespace) -> int:
     print(
         f"Network: {'-'.join(map(str, network.sizes))}, {network.activation} inside, "
         f"{network.output_activation} at the end, {len(network.parameters())} parameters; "
-        f"loss: {problem.loss}."
+        f"loss: {problem.loss}.\nSeed {args.seed}, learning rate {_rate(args):g}."
     )
     print(parameter_table(network))
 
@@ -258,8 +295,8 @@ def train_command(args: argparse.Namespace) -> int:
         print(f"\nOne example, x = {_plain(row)}, t = {_plain(target)}, before training:")
         print(worked_example(network, problem.goal.loss, row, target))
         print(
-            "The chain rule gives ∂L/∂h without the factor of the activation's derivative; with it, it is "
-            "∂L/∂z.\n(The document writes ∂L/∂h for the latter.)"
+            "Numbers are shown with 4 digits and computed with all of them. By the chain rule ∂L/∂h comes\n"
+            "without the derivative of the activation and ∂L/∂z with it; some texts write ∂L/∂h for both."
         )
 
     history = _descend(args, network, problem, scaling)
@@ -276,12 +313,18 @@ def train_command(args: argparse.Namespace) -> int:
         print(
             f"It is stuck: the loss stays at {history.losses[-1]:.4f} while the gradient has shrunk to "
             f"{history.gradient_norms[-1]:.2g}.\n"
-            f"That is a local minimum or a plateau; another --seed may help."
+            f"{_advice(network)}"
         )
     if args.save:
         network.save(args.save)
         print(f"Saved to {args.save}.")
     return 130 if history.interrupted else 0
+
+
+def _advice(network: MLP) -> str:
+    if len(network.sizes) == 2:
+        return "A network without a hidden layer can only draw a straight line: give it one with --sizes."
+    return "That is a local minimum or a plateau; another --seed or a smaller --lr may help."
 
 
 _EXAMPLE_LIMIT = 30  # parameters: a larger network's example fills more than a screen
@@ -291,9 +334,7 @@ _GOOD = 0.9  # of the predictions right: better than where XOR gets stuck
 def _few(numbers: Sequence[float]) -> bool:
     """Whether numbers look like class labels: few different ones, all whole."""
     different = set(numbers)
-    return all(number.is_integer() for number in different) and len(different) <= min(
-        20, max(2, len(numbers) // 5)
-    )
+    return all(t.is_integer() for t in different) and len(different) <= min(20, max(2, len(numbers) // 5))
 
 
 def _network(args: argparse.Namespace, problem: Problem) -> MLP:
@@ -322,6 +363,10 @@ def _network(args: argparse.Namespace, problem: Problem) -> MLP:
     return network
 
 
+def _rate(args: argparse.Namespace) -> float:
+    return float(args.lr or (0.5 if args.file else 2.0))
+
+
 def _descend(args: argparse.Namespace, network: MLP, problem: Problem, scaling: Scaling) -> History:
     from tqdm import tqdm
 
@@ -337,7 +382,7 @@ def _descend(args: argparse.Namespace, network: MLP, problem: Problem, scaling: 
             bar.update()
             bar.set_postfix_str(f"loss {history.losses[-1]:.6f}", refresh=False)
 
-        optimizer = SGD(network.parameters(), lr=args.lr or (0.5 if args.file else 2.0))
+        optimizer = SGD(network.parameters(), lr=_rate(args))
         history = gradient_descent(
             network, examples, problem.goal.loss, optimizer, epochs=epochs, target=args.until, on_epoch=show
         )
@@ -354,7 +399,7 @@ def _show_predictions(network: MLP, problem: Problem) -> int:
         right += said == target
         if i % step == 0:
             verdict = f": {'right' if said == target else 'wrong'}" if problem.classes else ""
-            answer = f"y = {outputs[0]:.4f}" if len(outputs) == 1 else f"predicted {said}"
+            answer = f"y = {number(outputs[0], 4)}" if len(outputs) == 1 else f"predicted {said}"
             print(f"  x = {_plain(row)}: {answer}, target {target}{verdict}")
     if not problem.classes:
         return len(table.rows)
@@ -365,11 +410,13 @@ def _show_predictions(network: MLP, problem: Problem) -> int:
 _SHOWN = 6
 
 
-def _check_writable(path: str) -> None:
+def _check_writable(path: str, data: str | None) -> None:
     """Refuse, before the training, a place where the network could not be saved after it."""
     target = Path(path)
     if target.is_dir():
         raise ValueError(f"{path}: this is a directory; --save needs the name of a file")
+    if data and target.exists() and target.samefile(data):
+        raise ValueError(f"{path}: this is the data; --save needs another file")
     if not target.absolute().parent.is_dir():
         raise ValueError(f"{path}: there is no directory {target.absolute().parent}")
 

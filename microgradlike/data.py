@@ -65,7 +65,8 @@ def read_csv(path: str | os.PathLike[str], target: str | int = -1, header: bool 
     Args:
         path: the file, in UTF-8.
         target: the target column, by its name in the header or by its number (0 the first, −1 the last).
-        header: whether the first line names the columns; None: it does if no feature in it is a number.
+        header: whether the first line names the columns. None: it does if no feature in it is a number,
+            if the features in it count 0, 1, 2, …, or if its target is the only one that is a word.
 
     Raises:
         ValueError: a line is longer or shorter than the first, a feature is empty, a word, NaN or
@@ -83,8 +84,9 @@ def read_csv(path: str | os.PathLike[str], target: str | int = -1, header: bool 
     column = _target_column(path, target, first, header)
     names = [cell.strip() for cell in first]
     features = [i for i in range(width) if i != column]
+    guess = header is None
     if header is None:
-        header = all(_number(first[i]) is None for i in features)
+        header = all(_number(first[i]) is None for i in features) or _counts(names, column)
     if not header:
         names = [f"x{i + 1}" if i in features else "t" for i in range(width)]
 
@@ -111,6 +113,11 @@ def read_csv(path: str | os.PathLike[str], target: str | int = -1, header: bool 
     if not rows:
         raise ValueError(f"{path}: there is no data below the header")
 
+    words = [_number(text) is None for text in targets]
+    if guess and not header and words[0] and len(words) > 1 and not any(words[1:]):
+        return read_csv(path, target, header=True)  # line 1 names a column of numbers
+    if not any(words):
+        targets = [repr(float(text)).removesuffix(".0") for text in targets]  # 1 and 1.0 are one class
     notes: tuple[str, ...] = ()
     counts_rows = width > 2 and features[0] == 0 and all(row[0] == i for i, row in enumerate(rows))
     if header and not names[0] and counts_rows:
@@ -118,6 +125,14 @@ def read_csv(path: str | os.PathLike[str], target: str | int = -1, header: bool 
         rows = [row[1:] for row in rows]
         notes = ("The first column has no name and counts the rows: it is left out.",)
     return Table(os.fspath(path), [names[i] for i in features], rows, targets, names[column], notes)
+
+
+def _counts(cells: Sequence[str], target: int) -> bool:
+    """Whether a line is 0, 1, 2, …, as pandas writes it for columns without names (but for the target)."""
+    wanted, word = [str(i) for i in range(len(cells))], _number(cells[target]) is None
+    if word:
+        wanted[target] = cells[target]
+    return list(cells) == wanted and len(cells) > (2 if word else 3)
 
 
 def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, list[str]]]:

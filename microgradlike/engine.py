@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
-from itertools import chain, cycle
+from itertools import chain
 from numbers import Complex, Real
-from string import ascii_lowercase
 from typing import Any, Final, NoReturn, Self, SupportsFloat, TypeAlias
 
 from microgradlike import ops
@@ -94,6 +93,8 @@ class Value:
     evaluation: tuple[float, ...]
 
     def __init__(self, data: SupportsFloat, name: str = "") -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a Value is a string, not {name!r:.60}")
         self.data = real(data)
         self.grad = NOT_COMPUTED
         self.op = None
@@ -132,6 +133,9 @@ class Value:
         Inner nodes get the gradient of this pass. Leaves accumulate: a second pass adds to the first,
         so set their ``grad`` to 0 between training steps (`Module.zero_grad`, `Optimizer.zero_grad`).
 
+        Raises:
+            TypeError: someone wrote what is no number to the ``data`` of a leaf.
+
         >>> a = Value(2.0)
         >>> (a**3).backward()
         >>> a.grad
@@ -140,6 +144,7 @@ class Value:
         leaves, inner = _leaves_and_inner_nodes([self])
         # What a leaf had before is added in one piece at the end, so two passes give exactly twice.
         earlier = [leaf.grad for leaf in leaves]
+        _check_data(leaves)
         for value in chain(leaves, inner):
             value.grad = 0.0
         self.grad = 1.0
@@ -331,8 +336,13 @@ def record(op: Op, parents: tuple[Value, ...]) -> Value:
 
 
 def _node(op: Op, parents: tuple[Value, ...], evaluation: tuple[float, ...]) -> Value:
+    out: Any = evaluation[0]
+    if not isinstance(out, float):  # someone wrote what is no float to `data`
+        _check_data(parents)
+        evaluation = tuple(map(float, evaluation))
+        out = evaluation[0]
     node: Value = _new(Value)  # __init__ checks what comes from outside; this needs no check
-    node.data = evaluation[0]
+    node.data = out
     node.grad = NOT_COMPUTED
     node.name = ""
     if _recording.get():
@@ -361,25 +371,22 @@ def no_grad() -> Iterator[None]:
 
 def _refuse(op: Op, parents: tuple[Value, ...], error: Exception) -> NoReturn:
     """Raise the error of `float` or `math` again, in words that say which numbers it was about."""
-    names = [
-        repr(parent.data) if isinstance(parent, Constant) else parent.name or letter
-        for parent, letter in zip(parents, cycle(ascii_lowercase))
-    ]
-    for name, parent in zip(names, parents):
-        if not isinstance(parent.data, int | float):
-            raise TypeError(
-                f"{name}.data is {parent.data!r}, which is no real number: write a float to it"
-            ) from None
-    text, _ = op.write([(name, "!") for name in names])
-    numbers = ", ".join(
-        dict.fromkeys(  # an operand that appears twice is named once
-            f"{name} = {parent.data!r}"
-            for name, parent in zip(names, parents)
-            if not isinstance(parent, Constant)
-        )
-    )
+    _check_data(parents)
+    written = [(p.name, "!") if p.name else (repr(p.data), "+" if p.data < 0 else "!") for p in parents]
+    text, _ = op.write(written)
+    named = dict.fromkeys(f"{p.name} = {p.data!r}" for p in parents if p.name)
     problem = "too large for a float" if isinstance(error, OverflowError) else "undefined"
-    raise type(error)(f"{text} is {problem}" + (f" at {numbers}" if numbers else "")) from None
+    raise type(error)(f"{text} is {problem}" + (f" at {', '.join(named)}" if named else "")) from None
+
+
+def _check_data(values: Sequence[Value]) -> None:
+    for value in values:
+        data: Any = value.data
+        if not isinstance(data, (float, int)):
+            name = value.name or "a value"
+            raise TypeError(
+                f"{name}.data is {data!r:.60}, which is no number: write a float to it"
+            ) from None
 
 
 # ── Reading the graph ─────────────────────────────────────────────────────────────────────────────────
@@ -515,7 +522,7 @@ def jacobian(ys: Sequence[Value], xs: Sequence[Value]) -> list[list[Value]]:
     >>> [[float(d) for d in row] for row in jacobian([r * t.cos(), r * t.sin()], [r, t])]
     [[1.0, -0.0], [0.0, 2.0]]
     """
-    return [grad(y, xs) for y in ys]
+    return [grad(y, xs) for y in _values(ys, "ys")]
 
 
 def hessian(y: Value, xs: Sequence[Value]) -> list[list[Value]]:
@@ -541,6 +548,8 @@ def jvp(y: Value, xs: Sequence[Value], tangents: Sequence[float]) -> float:
     >>> jvp(a * b, [a, b], [1.0, 10.0])
     23.0
     """
+    if not isinstance(y, Value):
+        raise TypeError(f"jvp differentiates one Value, not {y!r:.60}")
     if len(_values(xs)) != len(tangents):
         raise ValueError(f"jvp needs a tangent for each x: got {len(xs)} xs, {len(tangents)} tangents")
     tangent: dict[Value, float] = {}
@@ -557,10 +566,10 @@ def jvp(y: Value, xs: Sequence[Value], tangents: Sequence[float]) -> float:
     return tangent.get(y, 0.0)
 
 
-def _values(xs: Sequence[Value]) -> Sequence[Value]:
+def _values(xs: Sequence[Value], name: str = "xs") -> Sequence[Value]:
     if isinstance(xs, Value):
-        raise TypeError("xs is one Value: write [x]")
+        raise TypeError(f"{name} is one Value, where a list of them is needed: write [x]")
     for i, x in enumerate(xs):
         if not isinstance(x, Value):
-            raise TypeError(f"xs[{i}] is {x!r:.60}, not a Value")
+            raise TypeError(f"{name}[{i}] is {x!r:.60}, not a Value")
     return xs

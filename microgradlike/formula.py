@@ -20,7 +20,7 @@ def formula(value: Value, *, digits: int | None = None) -> str:
     >>> formula(y)
     '(w·x + b)² / (1 − x)'
     >>> formula(y, digits=3)
-    '(0.5·2 + 1)² / (1 − 2)'
+    '(0.500·2 + 1)² / (1 − 2)'
     """
     return write(value, digits=digits)[0]
 
@@ -44,10 +44,13 @@ def write(value: Value, *, digits: int | None = None) -> tuple[str, str]:
 def number(data: float, digits: int = 17) -> str:
     """A number as one writes it in a formula: 2 for 2.0, and a real minus sign.
 
-    >>> number(-0.0821741, 4)
-    '−0.08217'
+    >>> number(-0.0821741, 4), number(0.5, 4), number(2.0, 4)
+    ('−0.08217', '0.5000', '2')
     """
-    text = repr(data).removesuffix(".0") if digits == 17 else f"{data:.{digits}g}"
+    if data.is_integer() and abs(data) < 10**digits:
+        text = str(int(data))
+    else:
+        text = repr(data) if digits == 17 else f"{data:#.{digits}g}".removesuffix(".")
     return text.replace("-", "−")
 
 

@@ -437,7 +437,7 @@ def maximum(*xs: Any) -> Any:
     >>> maximum(1.0, 3.0, 2.0)
     3.0
     """
-    return ops.maximum(*_some(xs, "maximum"))
+    return ops.maximum(*_one_by_one(xs, "maximum"))
 
 
 @overload
@@ -450,7 +450,7 @@ def minimum(*xs: Any) -> Any:
     >>> minimum(1.0, 3.0, 2.0)
     1.0
     """
-    return ops.minimum(*_some(xs, "minimum"))
+    return ops.minimum(*_one_by_one(xs, "minimum"))
 
 
 @overload
@@ -476,7 +476,7 @@ def sum(xs: Iterable[Any]) -> Any:
     >>> sum([0.1] * 10)
     1.0
     """
-    return ops.sum(*xs)
+    return ops.sum(*_all(xs, "sum"))
 
 
 @overload
@@ -489,7 +489,7 @@ def mean(xs: Iterable[Any]) -> Any:
     >>> mean([1.0, 2.0, 6.0])
     3.0
     """
-    return ops.mean(*_some(tuple(xs), "mean"))
+    return ops.mean(*_some(_all(xs, "mean"), "mean"))
 
 
 @overload
@@ -502,7 +502,7 @@ def prod(xs: Iterable[Any]) -> Any:
     >>> prod([2.0, 3.0, 4.0])
     24.0
     """
-    return ops.prod(*xs)
+    return ops.prod(*_all(xs, "prod"))
 
 
 @overload
@@ -520,7 +520,7 @@ def dot(ws: Iterable[Any], xs: Iterable[Any], bias: Any = None) -> Any:
     >>> dot([1.0, 2.0], [10.0, 100.0], 5.0)
     215.0
     """
-    ws, xs = tuple(ws), tuple(xs)
+    ws, xs = _all(ws, "dot"), _all(xs, "dot")
     if len(ws) != len(xs):
         raise ValueError(f"dot needs as many ws as xs: got {len(ws)} and {len(xs)}")
     return ops.dot(*ws, *xs) if bias is None else ops.dot(*ws, *xs, bias)
@@ -536,7 +536,7 @@ def logsumexp(xs: Iterable[Any]) -> Any:
     >>> logsumexp([1000.0, 0.0])
     1000.0
     """
-    return ops.logsumexp(*_some(tuple(xs), "logsumexp"))
+    return ops.logsumexp(*_some(_all(xs, "logsumexp"), "logsumexp"))
 
 
 @overload
@@ -553,7 +553,7 @@ def log_softmax(xs: Iterable[Any]) -> list[Any]:
     >>> log_softmax([1e15, 1e15])[0] == -log(2.0)
     True
     """
-    terms = _some(tuple(xs), "log_softmax")
+    terms = _some(_all(xs, "log_softmax"), "log_softmax")
     largest = ops.maximum(*terms)
     centred = [x - largest for x in terms]
     total = ops.logsumexp(*centred)
@@ -570,10 +570,22 @@ def softmax(xs: Iterable[Any]) -> list[Any]:
     >>> softmax([3.0, 3.0])
     [0.5, 0.5]
     """
-    return [ops.exp(x) for x in log_softmax(xs)]
+    return [ops.exp(x) for x in log_softmax(_some(_all(xs, "softmax"), "softmax"))]
+
+
+def _all(xs: Iterable[Any], function: str) -> tuple[Any, ...]:
+    if not isinstance(xs, Iterable):
+        raise TypeError(f"{function} takes a list of numbers or Values, not one: write [x]")
+    return tuple(xs)
 
 
 def _some(xs: tuple[Any, ...], function: str) -> tuple[Any, ...]:
     if not xs:
         raise ValueError(f"{function} needs at least one number")
     return xs
+
+
+def _one_by_one(xs: tuple[Any, ...], function: str) -> tuple[Any, ...]:
+    if len(xs) == 1 and isinstance(xs[0], list | tuple):
+        raise TypeError(f"{function} takes its operands one by one: {function}(*xs)")
+    return _some(xs, function)

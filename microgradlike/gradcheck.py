@@ -42,11 +42,16 @@ def gradcheck(
     >>> gradcheck(lambda a, b: a * b.exp(), [2.0, 1.0])
     True
     """
+    if isinstance(inputs, Value):
+        raise TypeError("inputs is one Value, where a list is needed: write [x]")
     names = [(isinstance(x, Value) and x.name) or f"input {i}" for i, x in enumerate(inputs)]
     point = [float(x) for x in inputs]
     values = [Value(x, name) for x, name in zip(point, names)]
     at = ", ".join(f"{name} = {x!r}" for name, x in zip(names, point))
-    received = grad(f(*values), values)
+    y = f(*values)
+    if not isinstance(y, Value):
+        raise TypeError(f"f must give a Value for Values, and gave {y!r:.60}")
+    received = grad(y, values)
 
     for i, (name, derivative) in enumerate(zip(names, received)):
 

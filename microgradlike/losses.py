@@ -45,8 +45,9 @@ def binary_cross_entropy(p: Numbers, t: Numbers) -> Value:
         t: targets, each from 0 to 1, usually one of the two.
 
     Raises:
-        ValueError: a p is outside of [0, 1]; or the loss is infinite, since p is the opposite of a sure
-            target (PyTorch gives 100 there).
+        ValueError: a p or a t is outside of [0, 1]; or the loss is infinite, since p is exactly the
+            opposite of a sure target. PyTorch gives 100 there; `binary_cross_entropy_with_logits` gives
+            the loss and its gradient.
 
     Source: Bishop, "Pattern Recognition and Machine Learning" (2006), equation 4.90.
 
@@ -99,6 +100,8 @@ def cross_entropy(logits: Sequence[Any], target: int | Sequence[int]) -> Value:
 
 
 def _cross_entropy(logits: Sequence[SupportsFloat], target: Any) -> Value:
+    if not len(logits):
+        raise ValueError("cross_entropy needs a logit for each class, and got none")
     if target not in range(len(logits)):
         raise ValueError(
             f"the target {target!r} is no class: with {len(logits)} logits, 0 is the first and "
@@ -108,14 +111,18 @@ def _cross_entropy(logits: Sequence[SupportsFloat], target: Any) -> Value:
 
 
 def hinge_loss(score: Numbers, t: Numbers) -> Value:
-    """max(0, 1 − t·score), for targets −1 and 1.
+    """max(0, 1 − t·score), for targets −1 and 1 (other targets are a ValueError).
 
     Source: Cortes, Vapnik, "Support-vector networks" (1995).
 
     >>> hinge_loss(Value(0.25), 1).data
     0.75
     """
-    return _of_all(mean, [relu(1 - t * s) for s, t in _pairs(score, t)])
+    pairs = _pairs(score, t)
+    for _, target in pairs:
+        if target.data not in {-1.0, 1.0}:
+            raise ValueError(f"the targets of hinge_loss are -1 and 1, not {target.data:g}")
+    return _of_all(mean, [relu(1 - target * s) for s, target in pairs])
 
 
 def _of_all(combine: Callable[[list[Value]], Value], terms: list[Value]) -> Value:

@@ -274,7 +274,9 @@ def _half_squared_error(y: float, t: float) -> float:
 
 def _binary_cross_entropy(p: float, t: float) -> float:
     if p < 0 or p > 1 or t < 0 or t > 1:
-        raise ValueError  # `record` says which numbers
+        raise ValueError("p and t must be from 0 to 1")
+    if math.isnan(t):
+        return t
     # A sure target leaves one term: where p agrees with it, 0·log(0) must not be asked for.
     loss = 0.0
     if t > 0:

@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
-from microgradlike.engine import NOT_COMPUTED, Value
+from microgradlike.engine import NOT_COMPUTED, Value, real
 
 
 class Optimizer(ABC):
@@ -28,6 +28,8 @@ class Optimizer(ABC):
     """
 
     def __init__(self, parameters: Iterable[Value], lr: float) -> None:
+        if not isinstance(parameters, Iterable):
+            raise TypeError("an optimizer needs the parameters: SGD(model.parameters(), lr=0.1)")
         self.parameters = list(parameters)
         if not self.parameters:
             raise ValueError("an optimizer needs parameters: SGD(model.parameters(), lr=0.1)")
@@ -142,6 +144,8 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, lr)
+        if len(betas) != 2:
+            raise ValueError(f"betas must be two numbers, not {betas!r}")
         for beta in betas:
             if not 0 <= beta < 1:
                 raise ValueError(f"betas must be from 0 on and below 1, not {beta!r}")
@@ -195,7 +199,13 @@ class AdamW(Adam):
         self.move(i, parameter, parameter.grad)
 
 
-def _at_least_zero(number: Any, name: str) -> Any:
-    if not number >= 0:
+def _at_least_zero(number: Any, name: str) -> float:
+    try:
+        data = real(number)
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}") from None
+    if not data >= 0:
         raise ValueError(f"{name} must not be negative, but is {number!r}")
-    return number
+    if math.isinf(data):
+        raise ValueError(f"{name} must be finite")
+    return data

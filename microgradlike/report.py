@@ -26,11 +26,11 @@ def parameter_table(network: MLP) -> str:
     neurons = [neuron for layer in network.layers for neuron in layer.neurons]
     lines = []
     for neuron in neurons[: 2 * _MOST]:
-        cells = [f"{w.name} = {w.data:8.4f}" for w in neuron.w[:_MOST]]
+        cells = [f"{w.name} = {_fixed(w.data)}" for w in neuron.w[:_MOST]]
         if len(neuron.w) > _MOST:
             cells.append(f"… {len(neuron.w) - _MOST} more")
         lines.append(
-            "   ".join([f"  z{neuron.number}:", *cells, f"{neuron.b.name} = {neuron.b.data:8.4f}"])
+            "   ".join([f"  z{neuron.number}:", *cells, f"{neuron.b.name} = {_fixed(neuron.b.data)}"])
         )
     if len(neurons) > 2 * _MOST:
         lines.append(f"  … and {len(neurons) - 2 * _MOST} more neurons")
@@ -137,6 +137,10 @@ def _local(value: Value, parent: Value) -> Factor:
 
 def _number(value: Value) -> Factor:
     return Factor(value.name, _bracketed(value.data))
+
+
+def _fixed(data: float) -> str:
+    return f"{data:8.4f}" if abs(data) < 1e6 else f"{data:8.3g}"
 
 
 def _bracketed(data: float) -> str:

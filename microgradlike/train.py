@@ -65,9 +65,9 @@ class History:
         ]
 
     def flat(self) -> bool:
-        """Whether the last fifth of the epochs lowered the loss by less than 1 %."""
-        tail = self.losses[-max(2, len(self.losses) // 5) :]
-        return len(self.losses) >= 10 and tail[0] - tail[-1] < 0.01 * tail[0]
+        """Whether the loss has come to rest: the second half of many epochs lowered it by less than 1 %."""
+        half = self.losses[len(self.losses) // 2 :]
+        return len(self.losses) >= 200 and half[0] - half[-1] < 0.01 * half[0]
 
 
 def gradient_descent(
@@ -125,7 +125,7 @@ def gradient_descent(
             if target is not None and mean_loss < target:
                 history.changes.append(0.0)
                 history.reached = True
-                history.stopped = f"the target was reached: loss {mean_loss:.6f} is below {target:g}"
+                history.stopped = f"the target was reached: loss {mean_loss:.4g} is below {target:g}"
                 return history
             optimizer.step()
             moves = (abs(p.data - before) for p, before in zip(parameters, before))
@@ -139,7 +139,7 @@ def gradient_descent(
         history.interrupted = True
         history.stopped = f"it was interrupted after epoch {len(history.losses)}"
         return history
-    history.stopped = f"the limit of {epochs} epochs was reached"
+    history.stopped = f"the limit was reached, {epochs} epochs"
     return history
 
 
