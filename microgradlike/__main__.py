@@ -296,7 +296,7 @@ def train_command(args: argparse.Namespace) -> int:
         print(worked_example(network, problem.goal.loss, row, target))
         print(
             "Numbers are shown with 4 digits and computed with all of them. By the chain rule ∂L/∂h comes\n"
-            "without the derivative of the activation and ∂L/∂z with it; some texts write ∂L/∂h for both."
+            "without the derivative of the activation, ∂L/∂z with it; some texts call the latter ∂L/∂h."
         )
 
     history = _descend(args, network, problem, scaling)

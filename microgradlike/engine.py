@@ -143,7 +143,7 @@ class Value:
         """
         leaves, inner = _leaves_and_inner_nodes([self])
         # What a leaf had before is added in one piece at the end, so two passes give exactly twice.
-        earlier = [leaf.grad for leaf in leaves]
+        earlier = [leaf.grad or 0.0 for leaf in leaves]  # PyTorch's users clear it with None
         _check_data(leaves)
         for value in chain(leaves, inner):
             value.grad = 0.0

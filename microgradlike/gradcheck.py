@@ -85,11 +85,14 @@ def central_difference(f: Callable[[float], float], x: float) -> tuple[float, fl
     >>> abs(derivative - 1) <= error < 1e-10
     True
     """
-    scale = abs(x) or 1.0
-    estimates = [_ridders(f, x, scale * step) for step in (0.1, 1e-3, 1e-5, 1e-7, 1e-9)]
-    derivative, error, h = min(estimates, key=lambda estimate: estimate[1])
-    if math.isinf(error):
+    # What f changes over may be the size of x (√x), or 1 whatever x is (sin x): both are tried.
+    scales = {abs(x), 1.0} - {0.0}
+    estimates = [_ridders(f, x, scale * step) for scale in sorted(scales) for step in (0.1, 1e-3, 1e-6)]
+    estimates = [estimate for estimate in estimates if math.isfinite(estimate[1])]
+    if not estimates:
         raise ValueError("the function is not defined on both sides of the point")
+    # The best is best in proportion: a step across a pole has small errors of a wrong, small slope.
+    derivative, error, h = min(estimates, key=lambda e: (e[1] / (abs(e[0]) + e[1] or 1.0), e[1]))
     # At a kink the slopes to the left and to the right stay apart however short the step is.
     if _bend(f, x, h / 4) > 0.75 * _bend(f, x, h) > 1e-6 * abs(derivative) + 8 * error:
         raise ValueError("the function has a kink there, or nearly so")
@@ -111,7 +114,7 @@ def _ridders(f: Callable[[float], float], x: float, step: float) -> tuple[float,
             previous = []
             continue
         row = [(above - below) / (2 * h)]
-        rounding = 2**-51 * max(abs(above), abs(below)) / h
+        rounding = 2**-50 * max(abs(above), abs(below)) / h
         power = shrink**2
         for coarser in previous:
             row.append(row[-1] + (row[-1] - coarser) / (power - 1))

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import microgradlike as mg
 from microgradlike import ops
 from microgradlike.engine import NOT_COMPUTED, Constant, Value, topological_order
+from microgradlike.gradcheck import central_difference
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -52,7 +53,7 @@ BINARY: list[Callable[[Any, Any], Any]] = [
     lambda a, b: mg.hypot(a, b, 1.0),
 ]
 STEPS = st.lists(
-    st.tuples(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6)), min_size=1, max_size=60
+    st.tuples(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6)), min_size=1, max_size=120
 )
 POINT = st.lists(st.floats(-2, 2), min_size=3, max_size=3)
 
@@ -285,6 +286,14 @@ def test_inner_nodes_are_cleared_and_leaves_accumulate() -> None:
     assert (a.grad, b.grad) == (54.0, 5.0)
 
 
+def test_a_gradient_can_be_cleared_in_any_way() -> None:
+    a = Value(3.0)
+    for cleared in (0, 0.0, None, NOT_COMPUTED):
+        a.grad = cleared  # type: ignore[assignment]
+        (a * a).backward()
+        assert a.grad == 6.0
+
+
 def test_a_leaf_can_be_its_own_loss() -> None:
     a = Value(3.0)
     a.backward()
@@ -496,3 +505,25 @@ def test_gradcheck_refuses_what_it_cannot_judge(x: float) -> None:
 
 def test_gradcheck_checks_second_derivatives_too() -> None:
     assert mg.gradcheck(lambda a, b: mg.grad(mg.tanh(a * b) * a, [a])[0], [0.3, -0.8])
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "expected"),
+    [
+        (math.sin, 1e5, math.cos(1e5)),
+        (math.sin, 5e-324, 1.0),  # f changes over lengths of 1, however small x is
+        (math.log, 1e-8, 1e8),  # … and here over lengths of x
+        (math.sqrt, 1e-300, 5e149),
+        (lambda x: 1 / x, 1e-12, -1e24),  # a pole nearby
+        (lambda x: x**3, 1e100, 3e200),
+        (lambda x: x**3, 0.0, 0.0),
+        (lambda x: abs(x - 1e-3), 0.0, -1.0),  # a kink nearby
+        (lambda x: 7.0, 2.0, 0.0),
+    ],
+)
+def test_central_differences_find_their_step(
+    f: Callable[[float], float], x: float, expected: float
+) -> None:
+    derivative, error = central_difference(f, x)
+    assert abs(derivative - expected) <= error + 1e-15 * abs(expected)
+    assert error <= 1e-9 * abs(expected) + 1e-12
