@@ -4,13 +4,13 @@ Predictions and targets are single numbers or Values, or lists of the same lengt
 says otherwise, the loss of a list is the mean over its elements, as in PyTorch.
 """
 
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Sequence, Sized
 from typing import Any, SupportsFloat, TypeAlias
 
 from microgradlike import ops
 from microgradlike.engine import Value, as_value, record
-from microgradlike.functions import log_softmax, mean, relu
-from microgradlike.functions import sum as total
+from microgradlike.functions import log_softmax, relu
+from microgradlike.ops import Op
 
 Numbers: TypeAlias = SupportsFloat | Sequence[SupportsFloat]
 
@@ -23,7 +23,7 @@ def half_squared_error(y: Numbers, t: Numbers) -> Value:
     >>> half_squared_error(Value(0.75), 1.0).data
     0.03125
     """
-    return _of_all(total, [record(ops.half_squared_error, pair) for pair in _pairs(y, t)])
+    return _of_all(ops.sum, [record(ops.half_squared_error, pair) for pair in _pairs(y, t)])
 
 
 def mse_loss(y: Numbers, t: Numbers) -> Value:
@@ -32,7 +32,7 @@ def mse_loss(y: Numbers, t: Numbers) -> Value:
     >>> mse_loss([Value(1.0), Value(2.0)], [1.0, 4.0]).data
     2.0
     """
-    return _of_all(mean, [(y - t) ** 2 for y, t in _pairs(y, t)])
+    return _of_all(ops.mean, [(y - t) ** 2 for y, t in _pairs(y, t)])
 
 
 def binary_cross_entropy(p: Numbers, t: Numbers) -> Value:
@@ -54,7 +54,7 @@ def binary_cross_entropy(p: Numbers, t: Numbers) -> Value:
     >>> round(binary_cross_entropy(Value(0.5), 1.0), 12)
     0.69314718056
     """
-    return _of_all(mean, [record(ops.binary_cross_entropy, pair) for pair in _pairs(p, t)])
+    return _of_all(ops.mean, [record(ops.binary_cross_entropy, pair) for pair in _pairs(p, t)])
 
 
 def binary_cross_entropy_with_logits(z: Numbers, t: Numbers) -> Value:
@@ -72,7 +72,7 @@ def binary_cross_entropy_with_logits(z: Numbers, t: Numbers) -> Value:
     >>> binary_cross_entropy_with_logits(Value(1000.0), 0.0).data
     1000.0
     """
-    return _of_all(mean, [record(ops.binary_cross_entropy_with_logits, pair) for pair in _pairs(z, t)])
+    return _of_all(ops.mean, [record(ops.binary_cross_entropy_with_logits, pair) for pair in _pairs(z, t)])
 
 
 def cross_entropy(logits: Sequence[Any], target: int | Sequence[int]) -> Value:
@@ -94,9 +94,9 @@ def cross_entropy(logits: Sequence[Any], target: int | Sequence[int]) -> Value:
         return _cross_entropy(logits, target)
     if not all(isinstance(row, Sized) for row in logits):
         raise TypeError("for a list of targets, logits must be a list of lists, one for each example")
-    if len(logits) != len(target):
+    if len(logits) != len(target) or len(target) == 0:
         raise ValueError(f"there are {len(logits)} examples, but {len(target)} targets")
-    return _of_all(mean, [_cross_entropy(row, index) for row, index in zip(logits, target)])
+    return _of_all(ops.mean, [_cross_entropy(row, index) for row, index in zip(logits, target)])
 
 
 def _cross_entropy(logits: Sequence[SupportsFloat], target: Any) -> Value:
@@ -122,11 +122,11 @@ def hinge_loss(score: Numbers, t: Numbers) -> Value:
     for _, target in pairs:
         if target.data not in {-1.0, 1.0}:
             raise ValueError(f"the targets of hinge_loss are -1 and 1, not {target.data:g}")
-    return _of_all(mean, [relu(1 - target * s) for s, target in pairs])
+    return _of_all(ops.mean, [relu(1 - target * s) for s, target in pairs])
 
 
-def _of_all(combine: Callable[[list[Value]], Value], terms: list[Value]) -> Value:
-    return terms[0] if len(terms) == 1 else combine(terms)
+def _of_all(op: Op, terms: list[Value]) -> Value:
+    return terms[0] if len(terms) == 1 else record(op, tuple(terms))
 
 
 def _pairs(predictions: Any, targets: Any) -> list[tuple[Value, Value]]:

@@ -252,10 +252,8 @@ class Layer(Module):
         ]
 
     def __call__(self, x: Sequence[SupportsFloat]) -> Any:
-        return _one_or_list(self._activate(_inputs(x, len(self.neurons[0].w), self)))
-
-    def _activate(self, x: Sequence[Value]) -> list[Value]:
-        return [neuron._activate(x) for neuron in self.neurons]
+        values = _inputs(x, len(self.neurons[0].w), self)
+        return _one_or_list([neuron._activate(values) for neuron in self.neurons])
 
     def parameters(self) -> list[Value]:
         return [parameter for neuron in self.neurons for parameter in neuron.parameters()]
@@ -326,7 +324,7 @@ class MLP(Module):
     def __call__(self, x: Sequence[SupportsFloat]) -> Any:
         values: Sequence[Value] = _inputs(x, self.sizes[0], self)
         for layer in self.layers:
-            values = layer._activate(values)
+            values = [neuron._activate(values) for neuron in layer.neurons]
         return _one_or_list(values)
 
     def parameters(self) -> list[Value]:
