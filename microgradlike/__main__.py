@@ -177,16 +177,18 @@ class Goal:
         loss: the function of `microgradlike.losses`.
         ending: the output activation, where the targets are classes; else it is linear.
         no: the target that says "not this class", beside 1 for "this class".
+        meets_numbers: whether targets may also be numbers to be met, and not classes.
     """
 
     loss: Callable[[Any, Any], Value]
     ending: str
     no: float = 0.0
+    meets_numbers: bool = False
 
 
 LOSSES = {
-    "half_squared_error": Goal(losses.half_squared_error, "sigmoid"),
-    "mse_loss": Goal(losses.mse_loss, "sigmoid"),
+    "half_squared_error": Goal(losses.half_squared_error, "sigmoid", meets_numbers=True),
+    "mse_loss": Goal(losses.mse_loss, "sigmoid", meets_numbers=True),
     "binary_cross_entropy": Goal(losses.binary_cross_entropy, "sigmoid"),
     "binary_cross_entropy_with_logits": Goal(losses.binary_cross_entropy_with_logits, "linear"),
     "hinge_loss": Goal(losses.hinge_loss, "linear", no=-1.0),
@@ -212,15 +214,10 @@ class Problem:
                 f"{table.source}, column {table.target}: every target is {different[0]!r}: "
                 f"there is nothing to tell apart"
             )
-        for_classes = {
-            "binary_cross_entropy",
-            "binary_cross_entropy_with_logits",
-            "hinge_loss",
-            "cross_entropy",
-        }
+        classes_only = loss is not None and not LOSSES[loss].meets_numbers
         if task == "auto":
-            task = "classes" if numbers is None or loss in for_classes or _few(numbers) else "numbers"
-        if task == "numbers" and (numbers is None or loss in for_classes):
+            task = "classes" if numbers is None or classes_only or _few(numbers) else "numbers"
+        if task == "numbers" and (numbers is None or classes_only):
             what = "some targets are words" if numbers is None else f"{loss} is for classes"
             raise ValueError(f"{table.source}, column {table.target}: --task numbers does not fit: {what}")
         self.classes = different if task == "classes" else []

@@ -16,7 +16,7 @@ Example = tuple[Sequence[float], Any]
 # The losses of so many examples share one graph; their gradients add up in the leaves.
 _CHUNK = 256
 
-# A loss that has grown so many times over will not come back.
+# A loss that has grown so many times over (and is not just a little more than 0) will not come back.
 _DIVERGED = 1e6
 
 
@@ -98,16 +98,15 @@ def gradient_descent(
     history = History()
     parameters = model.parameters()
     before = best = [parameter.data for parameter in parameters]
-    lowest = math.inf
+    lowest = ceiling = math.inf
     try:
         for epoch in range(1, epochs + 1):
             optimizer.zero_grad()
             try:
                 mean_loss = _accumulate(model, examples, loss)
                 norm = math.hypot(*(parameter.grad for parameter in parameters))
-                problem = (
-                    "" if math.isfinite(mean_loss) and math.isfinite(norm) else f"the loss is {mean_loss}"
-                )
+                fine = math.isfinite(mean_loss) and math.isfinite(norm) and mean_loss <= ceiling
+                problem = "" if fine else f"the loss is {mean_loss:g}"
             except (ArithmeticError, ValueError) as error:
                 problem = str(error)
             if problem:
@@ -120,6 +119,8 @@ def gradient_descent(
             before = [parameter.data for parameter in parameters]
             if mean_loss < lowest:
                 lowest, best = mean_loss, before
+            if not history.losses:
+                ceiling = _DIVERGED * max(abs(mean_loss), 1.0)
             history.losses.append(mean_loss)
             history.gradient_norms.append(norm)
             if target is not None and mean_loss < target:
@@ -128,7 +129,7 @@ def gradient_descent(
                 history.stopped = f"the target was reached: loss {mean_loss:.4g} is below {target:g}"
                 return history
             optimizer.step()
-            moves = (abs(p.data - before) for p, before in zip(parameters, before))
+            moves = (abs(parameter.data - number) for parameter, number in zip(parameters, before))
             history.changes.append(math.fsum(moves) / len(parameters))
             if on_epoch:
                 on_epoch(history)

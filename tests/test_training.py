@@ -163,6 +163,24 @@ def test_divergence_keeps_the_best_parameters() -> None:
     history = gradient_descent(Line(), [([1.0], 3.0)], mg.mse_loss, mg.SGD([w], lr=1e3), epochs=10_000)
     assert "diverged in epoch" in history.stopped
     assert w.data == 1.0  # the first was the best
+    assert len(history.losses) == 1  # and the second, a million times as large, was enough to see it
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_loss_that_begins_at_zero_or_below_is_no_divergence(sign: int) -> None:
+    w = mg.Value(0.0, name="w")
+
+    class Free(mg.Module):
+        def __init__(self) -> None:
+            self.w = w
+
+        def __call__(self, x: list[float]) -> mg.Value:
+            return self.w
+
+    history = gradient_descent(
+        Free(), [([], 1.0)], lambda y, t: sign * y * t, mg.SGD([w], lr=1.0), epochs=50
+    )
+    assert len(history.losses) == 50
 
 
 def test_an_exception_of_the_mathematics_ends_the_training_by_name() -> None:
