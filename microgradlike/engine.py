@@ -7,7 +7,7 @@
 4.0
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -32,15 +32,9 @@ _Operator: TypeAlias = Callable[["Value", SupportsFloat], "Value"]
 
 def _operator(op: Op) -> "tuple[_Operator, _Operator]":
     """The methods of a Python operator, ``a + b`` and its reflection; they do what `record` does."""
-    forward = op.forward
 
     def method(self: "Value", other: SupportsFloat) -> "Value":
-        b = other if isinstance(other, Value) else Constant(other)
-        try:
-            out = forward(self.data, b.data)
-        except _REFUSALS as error:
-            _refuse(op, (self, b), error)
-        return _node(op, (self, b), (out, self.data, b.data))
+        return record(op, (self, other if isinstance(other, Value) else Constant(other)))
 
     def reflected(self: "Value", other: SupportsFloat) -> "Value":
         return method(as_value(other), self)
@@ -93,9 +87,9 @@ class Value:
     evaluation: tuple[float, ...]
 
     def __init__(self, data: SupportsFloat, name: str = "") -> None:
-        if not isinstance(name, str):
+        if type(name) is not str:
             raise TypeError(f"the name of a Value is a string, not {name!r:.60}")
-        self.data = real(data)
+        self.data = data if type(data) is float else real(data)
         self.grad = NOT_COMPUTED
         self.op = None
         self.parents = ()
@@ -141,16 +135,20 @@ class Value:
         >>> a.grad
         12.0
         """
-        leaves, inner = _leaves_and_inner_nodes([self])
-        # What a leaf had before is added in one piece at the end, so two passes give exactly twice.
-        earlier = [leaf.grad or 0.0 for leaf in leaves]  # PyTorch's users clear it with None
+        leaves, inner = _leaves_and_inner_nodes((self,))
         _check_data(leaves)
+        # What a leaf had before is added in one piece at the end, so two passes give exactly twice.
+        earlier = [(leaf, leaf.grad) for leaf in leaves if leaf.grad]
         for value in chain(leaves, inner):
             value.grad = 0.0
         self.grad = 1.0
-        for node in reversed(inner):
-            node.propagate()
-        for leaf, grad in zip(leaves, earlier):
+        node: Any  # of which we know that it has an operation
+        for node in reversed(inner):  # node.propagate(), without the call
+            grad, partials, i = node.grad, node.op.partials(*node.evaluation), 0
+            for parent in node.parents:
+                parent.grad += partials[i] * grad
+                i += 1  # noqa: SIM113  # enumerate and zip take longer
+        for leaf, grad in earlier:
             leaf.grad += grad
 
     def detach(self) -> "Value":
@@ -277,6 +275,23 @@ def as_value(number: SupportsFloat) -> Value:
     return number if isinstance(number, Value) else Constant(number)
 
 
+def as_inputs(numbers: Collection[SupportsFloat], letter: str) -> list[Value]:
+    """Values as they are; any other real number as a leaf with a name: x1, x2, …
+
+    >>> as_inputs([0.5, Value(2.0)], "x")
+    [Value(data=0.5, name='x1'), Value(data=2.0)]
+    """
+    values = []
+    for number, name in zip(numbers, _numbered(letter, len(numbers))):
+        values.append(number if isinstance(number, Value) else Value(number, name))
+    return values
+
+
+@lru_cache
+def _numbered(letter: str, n: int) -> tuple[str, ...]:
+    return tuple(f"{letter}{i}" for i in range(1, n + 1))
+
+
 # One float object for each int that comes often: a long chain of x + 1 holds it once.
 _float: Callable[[int], float] = lru_cache(maxsize=256)(float)
 
@@ -316,37 +331,34 @@ def _number(other: SupportsFloat) -> float:
 # ── Recording: the forward pass, one node at a time ───────────────────────────────────────────────────
 
 _recording: ContextVar[bool] = ContextVar("_recording", default=True)
+_is_recording = _recording.get
 _new = object.__new__
 _REFUSALS = (ValueError, ZeroDivisionError, OverflowError, TypeError)
 
 
-def record(op: Op, parents: tuple[Value, ...]) -> Value:
+def record(op: Op, parents: tuple[Value, ...], name: str = "") -> Value:
     """The result of an operation on Values, as a new node of their graph.
 
     Raises:
         ValueError, ZeroDivisionError, OverflowError: what `float` and `math` raise, but with the
             operation, its operands and their numbers.
     """
-    numbers = [parent.data for parent in parents]
+    numbers = []
+    for parent in parents:
+        numbers.append(parent.data)  # noqa: PERF401  # before Python 3.12 a comprehension takes longer
     try:
         out = op.forward(*numbers)
     except _REFUSALS as error:
         _refuse(op, parents, error)
-    return _node(op, parents, (out, *numbers))
-
-
-def _node(op: Op, parents: tuple[Value, ...], evaluation: tuple[float, ...]) -> Value:
-    out: Any = evaluation[0]
-    if not isinstance(out, float):  # someone wrote what is no float to `data`
+    if type(out) is not float:  # someone wrote what is no float to `data`
         _check_data(parents)
-        evaluation = tuple(map(float, evaluation))
-        out = evaluation[0]
+        out, *numbers = map(float, (out, *numbers))
     node: Value = _new(Value)  # __init__ checks what comes from outside; this needs no check
     node.data = out
     node.grad = NOT_COMPUTED
-    node.name = ""
-    if _recording.get():
-        node.op, node.parents, node.evaluation = op, parents, evaluation
+    node.name = name
+    if _is_recording():
+        node.op, node.parents, node.evaluation = op, parents, (out, *numbers)
     else:
         node.op, node.parents, node.evaluation = None, (), ()
     return node
@@ -382,7 +394,7 @@ def _refuse(op: Op, parents: tuple[Value, ...], error: Exception) -> NoReturn:
 def _check_data(values: Sequence[Value]) -> None:
     for value in values:
         data: Any = value.data
-        if not isinstance(data, (float, int)):
+        if type(data) is not float and not isinstance(data, (float, int)):
             name = value.name or "a value"
             raise TypeError(
                 f"{name}.data is {data!r:.60}, which is no number: write a float to it"
@@ -417,12 +429,17 @@ def _leaves_and_inner_nodes(roots: Sequence[Value]) -> tuple[list[Value], list[V
         if value is None:  # all that lay above this mark is in order, so what lies below it follows
             inner.append(stack.pop())
         elif value not in seen:
-            if value.parents:
-                seen.add(value)
-                stack += (value, None)
-                stack += value.parents
-            elif not isinstance(value, Constant):
-                seen.add(value)
+            seen.add(value)
+            if value.op is not None:
+                stack.append(value)
+                stack.append(None)
+                for parent in value.parents:
+                    if parent.op is not None:
+                        stack.append(parent)
+                    elif parent not in seen and type(parent) is not Constant:
+                        seen.add(parent)
+                        leaves.append(parent)
+            elif type(value) is not Constant:
                 leaves.append(value)
     return leaves, inner
 

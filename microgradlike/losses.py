@@ -8,7 +8,7 @@ from collections.abc import Sequence, Sized
 from typing import Any, SupportsFloat, TypeAlias
 
 from microgradlike import ops
-from microgradlike.engine import Value, as_value, record
+from microgradlike.engine import Value, as_inputs, as_value, record
 from microgradlike.functions import log_softmax, relu
 from microgradlike.ops import Op
 
@@ -23,7 +23,8 @@ def half_squared_error(y: Numbers, t: Numbers) -> Value:
     >>> half_squared_error(Value(0.75), 1.0).data
     0.03125
     """
-    return _of_all(ops.sum, [record(ops.half_squared_error, pair) for pair in _pairs(y, t)])
+    predictions, targets = _predictions_and_targets(y, t)
+    return record(ops.half_squared_error, (*predictions, *targets))
 
 
 def mse_loss(y: Numbers, t: Numbers) -> Value:
@@ -130,19 +131,16 @@ def _of_all(op: Op, terms: list[Value]) -> Value:
 
 
 def _pairs(predictions: Any, targets: Any) -> list[tuple[Value, Value]]:
-    """Predictions and targets side by side; a target that is a plain number becomes an input named t."""
+    return [*zip(*_predictions_and_targets(predictions, targets))]
+
+
+def _predictions_and_targets(predictions: Any, targets: Any) -> tuple[list[Value], list[Value]]:
+    """Both as lists of Values; a target that is a plain number becomes an input named t."""
     lists = hasattr(predictions, "__len__"), hasattr(targets, "__len__")
     if lists == (False, False):
-        return [(as_value(predictions), _target(targets, "t"))]
+        return [as_value(predictions)], [targets if isinstance(targets, Value) else Value(targets, "t")]
     if lists != (True, True):
         raise TypeError("predictions and targets must be two numbers or two lists, not one of each")
     if len(predictions) != len(targets) or len(targets) == 0:
         raise ValueError(f"there are {len(predictions)} predictions and {len(targets)} targets")
-    return [
-        (as_value(prediction), _target(target, f"t{i}"))
-        for i, (prediction, target) in enumerate(zip(predictions, targets), 1)
-    ]
-
-
-def _target(target: SupportsFloat, name: str) -> Value:
-    return target if isinstance(target, Value) else Value(target, name)
+    return [*map(as_value, predictions)], as_inputs(targets, "t")

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Self, SupportsFloat
 
 from microgradlike import ops
-from microgradlike.engine import NOT_COMPUTED, Constant, Value, real, record
+from microgradlike.engine import NOT_COMPUTED, Constant, Value, as_inputs, real, record
 from microgradlike.files import write_atomically
 from microgradlike.ops import Op
 
@@ -185,15 +185,12 @@ class Neuron(Module):
         return self._activate(_inputs(x, len(self.w), self))
 
     def _activate(self, x: Sequence[Value]) -> Value:
-        z = record(ops.dot, (*self.w, *x, self.b))
+        operands = (*self.w, *x, self.b)
         op, constants = ACTIVATIONS[self.activation]
         if not op:
-            z.name = self.name
-            return z
-        z.name = self._sum_name
-        h = record(op, (z, *map(Constant, constants)) if constants else (z,))
-        h.name = self.name
-        return h
+            return record(ops.dot, operands, self.name)
+        z = record(ops.dot, operands, self._sum_name)
+        return record(op, (z, *map(Constant, constants)) if constants else (z,), self.name)
 
     @property
     def nonlin(self) -> bool:
@@ -256,7 +253,10 @@ class Layer(Module):
         return _one_or_list([neuron._activate(values) for neuron in self.neurons])
 
     def parameters(self) -> list[Value]:
-        return [parameter for neuron in self.neurons for parameter in neuron.parameters()]
+        parameters: list[Value] = []
+        for neuron in self.neurons:
+            parameters += (*neuron.w, neuron.b)
+        return parameters
 
     def named_parameters(self) -> list[tuple[str, Value]]:
         return [pair for neuron in self.neurons for pair in neuron.named_parameters()]
@@ -328,7 +328,10 @@ class MLP(Module):
         return _one_or_list(values)
 
     def parameters(self) -> list[Value]:
-        return [parameter for layer in self.layers for parameter in layer.parameters()]
+        parameters: list[Value] = []
+        for layer in self.layers:
+            parameters += layer.parameters()
+        return parameters
 
     def named_parameters(self) -> list[tuple[str, Value]]:
         return [pair for layer in self.layers for pair in layer.named_parameters()]
@@ -385,15 +388,13 @@ def _find_parameters(value: Any, path: str = "") -> Iterator[tuple[str, Value]]:
 
 
 def _inputs(x: Sequence[SupportsFloat], n: int, module: Module) -> list[Value]:
-    try:
-        values = [v if isinstance(v, Value) else Value(v, f"x{i}") for i, v in enumerate(x, 1)]
-    except TypeError:
+    if not hasattr(x, "__len__"):
         if not isinstance(x, Iterable):
-            raise TypeError(f"{module!r} takes a list of {n}: write [x], not x") from None
-        raise
-    if len(values) != n:
-        raise ValueError(f"{module!r} takes {n} inputs, got {len(values)}")
-    return values
+            raise TypeError(f"{module!r} takes a list of {n}: write [x], not x")
+        x = list(x)
+    if len(x) != n:
+        raise ValueError(f"{module!r} takes {n} inputs, got {len(x)}")
+    return as_inputs(x, "x")
 
 
 def _one_or_list(values: Sequence[Value]) -> Value | list[Value]:

@@ -64,3 +64,13 @@ def pairs(times: str) -> Template:
         return " + ".join(terms + [f"[{i}+]" for i in range(2 * half, n)])
 
     return template
+
+
+def half_squares(half: str, square: str) -> Template:
+    """½(y − t)², or ½((y₁ − t₁)² + (y₂ − t₂)² + …), over the operands y₁, y₂, …, t₁, t₂, …"""
+
+    def template(n: int) -> str:
+        squares = [square % (f"[{i}+]", f"[{n // 2 + i}*]") for i in range(n // 2)]
+        return half + (squares[0] if n == 2 else f"({' + '.join(squares)})")
+
+    return template

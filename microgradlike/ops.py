@@ -29,7 +29,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from microgradlike.notation import Template, each, fill, function_call, pairs
+from microgradlike.notation import Template, each, fill, function_call, half_squares, pairs
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -138,7 +138,10 @@ def _prod(*operands: float) -> float:
 def _dot(*operands: float) -> float:
     n = len(operands) // 2
     weights, inputs = (*operands[:n], 1.0), operands[n:]  # a bias, if there is one, counts as 1 · bias
-    return _sum(*map(operator.mul, weights, inputs))
+    try:
+        return math.fsum(map(operator.mul, weights, inputs))
+    except (OverflowError, ValueError):  # as in _sum, which this repeats to be fast
+        return _sum(*map(operator.mul, weights, inputs))
 
 
 def _dot_partials(out: Any, *operands: Any) -> tuple[Any, ...]:
@@ -204,9 +207,9 @@ def _logsumexp_partials(out: Any, *operands: Any) -> tuple[Any, ...]:
 
 def _sigmoid(a: float) -> float:
     if a >= 0:
-        return 1 / (1 + math.exp(-a))
+        return 1.0 / (1.0 + math.exp(-a))
     e = math.exp(a)
-    return e / (1 + e)
+    return e / (1.0 + e)
 
 
 def _softplus(a: float) -> float:
@@ -268,8 +271,15 @@ def _clip_partials(out: Any, a: Any, low: Any, high: Any) -> tuple[Any, Any, Any
     return 1.0 - below - above, below, above
 
 
-def _half_squared_error(y: float, t: float) -> float:
-    return 0.5 * (y - t) * (y - t)
+def _half_squared_error(*operands: float) -> float:
+    n = len(operands) // 2  # y₁, y₂, …, then t₁, t₂, …
+    return _sum(*[0.5 * (y - t) * (y - t) for y, t in zip(operands[:n], operands[n:], strict=True)])
+
+
+def _half_squared_error_partials(out: Any, *operands: Any) -> tuple[Any, ...]:
+    n = len(operands) // 2
+    y, t = operands[:n], operands[n:]
+    return (*map(operator.sub, y, t), *map(operator.sub, t, y))
 
 
 def _binary_cross_entropy(p: float, t: float) -> float:
@@ -372,7 +382,7 @@ maximum   = _row("maximum",   _maximum,   _extremum_partials, "max")
 hypot     = _row("hypot",     math.hypot, _hypot_partials)
 
 # Activations
-sigmoid    = _row("sigmoid",    _sigmoid,    lambda out, a: (out * (1 - out),), "σ", "σ([0])", r"\sigma\left([0]\right)")
+sigmoid    = _row("sigmoid",    _sigmoid,    lambda out, a: (out * (1.0 - out),), "σ", "σ([0])", r"\sigma\left([0]\right)")
 relu       = _row("relu",       _relu,       lambda out, a: (greater(a, 0.0),))
 leaky_relu = _row("leaky_relu", _leaky_relu, lambda out, a, slope: (where(greater(a, 0.0), 1.0, slope), minimum(a, 0.0)))
 elu        = _row("elu",        _elu,        _elu_partials)
@@ -384,9 +394,9 @@ softsign   = _row("softsign",   _softsign,   lambda out, a: (1 / (1 + abs(a)) / 
 hardtanh   = _row("hardtanh",   _hardtanh,   lambda out, a: (greater(1.0, abs(a)),))
 clip       = _row("clip",       _clip,       _clip_partials)
 
-# Losses of one prediction: one equation in a text, one node here. The first is the document's.
-half_squared_error   = _row("half_squared_error",   _half_squared_error,   lambda out, y, t: (y - t, t - y),
-                            "½(y−t)²", "½([0+] − [1*])²", r"\tfrac{1}{2}\left([0+] - [1*]\right)^2", binding="*")
+# Losses: one equation in a text, one node here. The first is the document's, of any number of predictions.
+half_squared_error   = _row("half_squared_error",   _half_squared_error,   _half_squared_error_partials, "½(y−t)²",
+                            half_squares("½", "(%s − %s)²"), half_squares(r"\tfrac{1}{2}", r"\left(%s - %s\right)^2"), binding="*")
 binary_cross_entropy = _row("binary_cross_entropy", _binary_cross_entropy, _binary_cross_entropy_partials)
 binary_cross_entropy_with_logits = _row("binary_cross_entropy_with_logits", _binary_cross_entropy_with_logits,
                                         lambda out, z, t: ((1 - t) * sigmoid(z) - t * sigmoid(-z), -z))

@@ -30,6 +30,11 @@ def _dot(*operands: Any) -> Any:
     return mp.fsum([w * x for w, x in zip(operands, operands[n:])][:n]) + mp.fsum(operands[2 * n :])
 
 
+def _half_squared_error(*operands: Any) -> Any:
+    n = len(operands) // 2
+    return mp.fsum((y - t) ** 2 for y, t in zip(operands[:n], operands[n:], strict=True)) / 2
+
+
 def _softplus(x: Any) -> Any:
     return max(x, mp.mpf(0)) + mp.log1p(_exp(-abs(x)))
 
@@ -77,7 +82,7 @@ ORACLES: dict[str, Oracle] = {
     "softsign": lambda a: a / (1 + abs(a)),
     "hardtanh": lambda a: max(mp.mpf(-1), min(a, mp.mpf(1))),
     "clip": lambda a, low, high: min(max(a, low), high),
-    "half_squared_error": lambda y, t: (y - t) ** 2 / 2,
+    "half_squared_error": _half_squared_error,
     "binary_cross_entropy": _cross_entropy,
     "binary_cross_entropy_with_logits": lambda z, t: t * _softplus(-z) + (1 - t) * _softplus(z),
 }

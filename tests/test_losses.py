@@ -322,7 +322,7 @@ def test_the_target_of_a_picture_is_named_t() -> None:
     """A plain target becomes an input of the picture, ``t``, or ``t1``, ``t2`` in a list."""
     assert half_squared_error(Value(0.75), 1.0).parents[1].name == "t"
     two = half_squared_error([Value(0.75), Value(0.5)], [1.0, 2.0])
-    assert [term.parents[1].name for term in two.parents] == ["t1", "t2"]
+    assert [operand.name for operand in two.parents] == ["", "", "t1", "t2"]
 
 
 @pytest.mark.parametrize("loss", ELEMENTWISE)

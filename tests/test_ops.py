@@ -273,8 +273,10 @@ def test_brackets(op: Op) -> None:
 
 @every_row
 def test_latex(op: Op) -> None:
-    names = [f"x_{{{i}}}" for i in range(op.arity or 5)]
-    for binding in BINDINGS:
+    for binding, count in itertools.product(BINDINGS, [op.arity] if op.arity else [2, 4, 5]):
+        names = [f"x_{{{i}}}" for i in range(count)]
+        if not is_defined(op, [0.5] * count):
+            continue
         latex, _ = op.write([(name, binding) for name in names], latex=True)
         assert all(name in latex for name in names)
         assert latex.count(r"\left") == latex.count(r"\right")
