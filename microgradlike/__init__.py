@@ -8,6 +8,7 @@
 0.5
 """
 
+from microgradlike.draw import draw
 from microgradlike.engine import (
     NOT_COMPUTED,
     Constant,
@@ -114,6 +115,7 @@ __all__ = [
     "cosh",
     "cross_entropy",
     "dot",
+    "draw",
     "elu",
     "erf",
     "erfc",

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 import microgradlike
 from microgradlike import losses
 from microgradlike.data import Table, read_csv, xor
+from microgradlike.draw import draw
 from microgradlike.engine import Value, no_grad
 from microgradlike.formula import number
 from microgradlike.nn import ACTIVATIONS, MLP
@@ -52,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has seen enough, as in `microgradlike | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError) as error:  # a RuntimeError: the program that draws failed
         print("microgradlike: " + " ".join(_sentence(error).split()), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -139,7 +140,35 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     add("--seed", metavar="N", type=int, default=3, help="of the initial weights; default: 3")
     add("--save", metavar="FILE", help="write the trained network to this file, as JSON")
     add("--load", metavar="FILE", help="go on from a network that --save wrote")
+    add(
+        "--picture",
+        metavar="FILE",
+        help="draw one example after training, forward and backward, to this file, .svg or .png",
+    )
+
+    draw = commands.add_parser(
+        "draw",
+        help="draw a network or a computation",
+        description="Draw a network as a sketch, or what it computes for given inputs as a graph: with a "
+        "target, after one backward pass. Without arguments: the 2-2-1 network of XOR, at inputs 1,1 and "
+        "target 0.",
+    )
+    draw.set_defaults(run=draw_command)
+    add = draw.add_argument
+    add("-o", "--output", metavar="FILE", default="net.svg", help=".svg, .png or .gv; default: net.svg")
+    add("--load", metavar="FILE", help="a network that train --save wrote")
+    add("--inputs", metavar="X,…,X", type=_numbers, help="draw the computation for these inputs")
+    add("--target", metavar="T,…,T", type=_numbers, help="… and the loss ½(y − t)², with all gradients")
+    add("--detail", choices=["neurons", "values"], default="neurons", help="boxes: neurons, or every value")
+    add("--precision", metavar="N", type=int, default=4, help="decimals; default: 4")
     return parser, list(commands.choices)
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers such as 1,0.5") from None
 
 
 def _sizes(text: str) -> list[int]:
@@ -273,7 +302,10 @@ def train_command(args: argparse.Namespace) -> int:
     if not args.load:
         scaling.leave(network)  # the initial weights suit inputs in standard units
     if args.save:
-        _check_writable(args.save, args.file)
+        _check_writable(args.save, args.file, "--save")
+    if args.picture:
+        _check_writable(args.picture, args.file, "--picture")
+        _check_drawable(args.picture)
     count = len(table.rows)
     about = f"classes: {_some(problem.classes)}" if problem.classes else f"target: {table.target}"
     print(f"Data: {table.source}; {count} examples; inputs: {_some(table.features)}; {about}.")
@@ -315,6 +347,14 @@ def train_command(args: argparse.Namespace) -> int:
     if args.save:
         network.save(args.save)
         print(f"Saved to {args.save}.")
+    if args.picture:
+        row, target = problem.examples[-1]
+        network.zero_grad()
+        loss = problem.goal.loss(network(row), target)
+        loss.name = "L"
+        loss.backward()
+        path = draw(loss).render(args.picture)
+        print(f"The example x = {_plain(row)}, t = {_plain(target)} after training is drawn in {path}.")
     return 130 if history.interrupted else 0
 
 
@@ -407,15 +447,57 @@ def _show_predictions(network: MLP, problem: Problem) -> int:
 _SHOWN = 6
 
 
-def _check_writable(path: str, data: str | None) -> None:
-    """Refuse, before the training, a place where the network could not be saved after it."""
+def _check_writable(path: str, data: str | None, option: str) -> None:
+    """Refuse, before the training, a place where nothing could be written after it."""
     target = Path(path)
     if target.is_dir():
-        raise ValueError(f"{path}: this is a directory; --save needs the name of a file")
+        raise ValueError(f"{path}: this is a directory; {option} needs the name of a file")
     if data and target.exists() and target.samefile(data):
-        raise ValueError(f"{path}: this is the data; --save needs another file")
+        raise ValueError(f"{path}: this is the data; {option} needs another file")
     if not target.absolute().parent.is_dir():
         raise ValueError(f"{path}: there is no directory {target.absolute().parent}")
+
+
+def _check_drawable(path: str) -> None:
+    """Refuse, before the training, an image that could not be made after it."""
+    from microgradlike.picture import RendererNotFound, find_program, format_of
+
+    try:
+        find_program(format_of(path))
+    except RendererNotFound as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+# ── draw ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def draw_command(args: argparse.Namespace) -> int:
+    """Draw a network, or what it computes."""
+    inputs, target = args.inputs, args.target
+    if args.load:
+        network = MLP.from_file(args.load)
+    else:
+        network = MLP(2, [2, 1], activation="sigmoid", output_activation="sigmoid")
+        inputs, target = inputs or [1.0, 1.0], target or [0.0]
+    _check_drawable(args.output)
+    if inputs is None:
+        if target:
+            raise ValueError("--target needs --inputs")
+        what, picture = repr(network), draw(network, precision=args.precision)
+    else:
+        what = f"{network!r} at x = {_plain(inputs)}"
+        outputs = network(inputs)
+        root = outputs
+        if target:
+            if len(target) != network.sizes[-1]:
+                raise ValueError(f"--target needs {network.sizes[-1]} numbers, one for each output")
+            what += f", t = {_plain(target)}"
+            root = losses.half_squared_error(outputs, target if isinstance(outputs, list) else target[0])
+            root.name = "L"
+            root.backward()
+        picture = draw(root, detail=args.detail, precision=args.precision)
+    print(f"Drawn in {picture.render(args.output)}: {what}.")
+    return 0
 
 
 def _plain(numbers: Any) -> str:

@@ -5,10 +5,10 @@ import os
 from pathlib import Path
 
 
-def write_atomically(path: str | os.PathLike[str], text: str) -> None:
-    """Write a text file so that nobody ever sees half of it, whatever happens meanwhile.
+def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> None:
+    """Write a file, text as UTF-8, so that nobody ever sees half of it, whatever happens meanwhile.
 
-    The text goes to a new file beside it, reaches the disk, and takes the name in one step; on an error
+    The content goes to a new file beside it, reaches the disk, and takes the name in one step; on an error
     an earlier file of that name stays as it was. A link is followed: what it points to is replaced. What
     is no ordinary file, such as a pipe, is written to as it is.
 
@@ -16,14 +16,15 @@ def write_atomically(path: str | os.PathLike[str], text: str) -> None:
         OSError: the directory is missing or read-only, the disk is full, …
     """
     target = Path(os.path.realpath(path))
+    content = content.encode() if isinstance(content, str) else content
     if target.exists() and not target.is_file():  # a pipe or a device has no whole to replace
-        target.write_text(text, encoding="utf-8")
+        target.write_bytes(content)
         return
     # A short name of its own: that of the target may already be as long as names can be.
     draft = target.with_name(f".{os.urandom(8).hex()}.tmp")
     try:
-        with open(draft, "x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with open(draft, "xb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         if target.exists():

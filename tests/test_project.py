@@ -18,8 +18,9 @@ FLOORS = [
     {"engine"},
     {"functions"},
     {"nn", "losses", "optim", "formula", "gradcheck"},
-    {"data", "train", "scaling"},
-    {"report"},
+    {"label", "picture", "data", "train", "scaling"},
+    {"sketch", "report", "plot"},
+    {"draw"},
     {"__init__", "__main__"},
 ]
 

@@ -1,0 +1,232 @@
+"""A picture: a `graphviz.Digraph` that appears on machines without Graphviz, too."""
+
+import importlib.metadata
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import graphviz
+
+from microgradlike.files import write_atomically
+
+#: What graphviz-pure writes; for every other format a `dot` is needed.
+_PURE = {
+    "svg",
+    "png",
+    "jpg",
+    "jpeg",
+    "jpe",
+    "json",
+    "json0",
+    "dot_json",
+    "xdot",
+    "xdot_json",
+    "plain",
+    "canon",
+}
+_SOURCE = {"gv", "dot"}  # the DOT text itself, for which no program is needed
+_BITMAPS = {"png", "jpg", "jpeg", "jpe", "bmp", "gif", "tif", "tiff", "webp"}
+#: The greatest width and height of a bitmap, in inches of 96 pixels: a large graph is scaled down to it,
+#: where its true size would take all memory.
+_LARGEST = 60
+
+
+class RendererNotFound(graphviz.ExecutableNotFound):  # type: ignore[misc]  # graphviz has no types
+    """There is no program that makes the image; the message says what to install."""
+
+    def __init__(self, message: str) -> None:
+        RuntimeError.__init__(self, message)
+
+
+class Picture(graphviz.Digraph):  # type: ignore[misc]
+    """A `graphviz.Digraph`, with all its methods, that brings its own renderer.
+
+    As the last line of a notebook cell it is an image. The program that makes the image is the one that
+    the environment variable MICROGRADLIKE_DOT names, else graphviz-pure, which pip installs with this
+    package where it can, else a ``dot`` on the PATH.
+
+    >>> import microgradlike as mg
+    >>> a = mg.Value(2.0, name="a")
+    >>> picture = mg.draw(a * a)
+    >>> print(picture.source.splitlines()[0])
+    // a·a: 2 values
+    """
+
+    def render(
+        self,
+        filename: str | os.PathLike[str] | None = None,
+        directory: str | os.PathLike[str] | None = None,
+        view: bool = False,
+        cleanup: bool = False,  # noqa: ARG002  # nothing is left to clean up; graphviz's users say it
+        format: str | None = None,  # noqa: A002  # graphviz's name for it
+        *,
+        outfile: str | os.PathLike[str] | None = None,
+        engine: str | None = None,
+        **_: Any,
+    ) -> str:
+        """Write the image to a file, whole or not at all, and give its path.
+
+        ``render("loss.png")`` writes ``loss.png``, and no other file. So does ``render("loss",
+        format="png")``. The suffix gv or dot writes the DOT text, for which no program is needed.
+
+        Args:
+            filename: where to; by default the picture's name. A suffix that is no format needs `format`.
+            directory: what the filename is relative to.
+            view: whether to open the image in the system's viewer.
+            cleanup: accepted for the sake of graphviz's users; there is no second file.
+            format: svg, png, pdf, …; by default that of the suffix, else svg.
+            outfile: another word for filename, as in graphviz.
+            engine: another layout program, such as neato.
+
+        Raises:
+            ValueError: no such format.
+            RendererNotFound: no program writes the format on this machine.
+            OSError: the directory is missing or read-only.
+        """
+        path = Path(directory or "", outfile or filename or self.name or "picture")
+        if format is None:
+            format = format_of(path)  # noqa: A001
+        format = _check_format(format)  # noqa: A001
+        if path.suffix[1:].lower() != format:
+            path = path.with_name(f"{path.name}.{format}")
+        if not path.absolute().parent.is_dir():
+            raise FileNotFoundError(f"{path}: there is no directory {path.absolute().parent}")
+        write_atomically(path, self.pipe(format, engine=engine))
+        if view:
+            self._view(str(path), format=format, quiet=True)
+        return str(path)
+
+    def pipe(
+        self,
+        format: str | None = None,  # noqa: A002
+        *_: Any,
+        engine: str | None = None,
+        encoding: str | None = None,
+        **__: Any,
+    ) -> Any:
+        """The image as bytes or, with an encoding, as text.
+
+        Args:
+            format: svg, png, pdf, …; by default that of the picture, svg.
+            engine: another layout program, such as neato.
+            encoding: of the text wanted.
+
+        Raises:
+            ValueError, RendererNotFound: as `render`.
+            RuntimeError: the program failed; the message is what it said.
+        """
+        format = _check_format(format or self.format)  # noqa: A001
+        if format in _SOURCE:
+            return self.source if encoding else self.source.encode()
+        program = find_program(format, self.source)
+        arguments = [program, f"-K{engine or self.engine}", f"-T{format}", "-q"]
+        if format in _BITMAPS:
+            arguments.append(f"-Gsize={_LARGEST},{_LARGEST}")
+        try:
+            done = subprocess.run(
+                arguments,
+                input=self.source.encode(),
+                capture_output=True,
+                check=False,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # Windows would flash a console
+            )
+        except OSError as error:
+            raise RendererNotFound(f"{program} cannot be run: {error.strerror or error}") from None
+        if done.returncode or not done.stdout:
+            said = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
+            raise RuntimeError(f"{program} could not draw this as {format}: {said}")
+        return done.stdout.decode(encoding) if encoding else done.stdout
+
+    def _repr_mimebundle_(
+        self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
+    ) -> dict[str, Any]:
+        """The image as SVG, the same as PNG for where SVG is not trusted, and a line of text."""
+        return bundle(self, repr(self), include, exclude)
+
+    def __repr__(self) -> str:
+        return f"<picture of {self.comment}>"
+
+
+def bundle(
+    picture: Picture, text: str, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None
+) -> dict[str, Any]:
+    """What a notebook shows; where there is no renderer, the text says so instead of an error."""
+    content: dict[str, Any] = {"text/plain": text}
+    wanted = {"image/svg+xml", "image/png", "text/plain"}
+    wanted = (wanted & set(include) if include else wanted) - set(exclude or ())
+    try:
+        if "image/svg+xml" in wanted:
+            content["image/svg+xml"] = picture.pipe("svg", encoding="utf-8")
+        if "image/png" in wanted:
+            content["image/png"] = picture.pipe("png")
+    except RuntimeError as error:
+        content["text/plain"] += f"\n{error}"
+    return {kind: content[kind] for kind in content if kind in wanted}
+
+
+def format_of(path: str | os.PathLike[str]) -> str:
+    """The format that the suffix of a file's name stands for; svg without one.
+
+    Raises:
+        ValueError: it stands for none.
+    """
+    return _check_format(Path(path).suffix[1:] or "svg")
+
+
+def find_program(format: str, source: str = "") -> str:  # noqa: A002
+    """The Graphviz program for a format: $MICROGRADLIKE_DOT, else graphviz-pure, else `dot`.
+
+    For DOT text itself no program is needed, and the answer is "".
+
+    Raises:
+        RendererNotFound: there is none; the message says what to install and gives the DOT source.
+    """
+    if format in _SOURCE:
+        return ""
+    if named := os.environ.get("MICROGRADLIKE_DOT"):
+        if program := shutil.which(named):
+            return program
+        raise RendererNotFound(f"MICROGRADLIKE_DOT is {named!r}, and there is no such program")
+    if (pure := _graphviz_pure()) and format in _PURE:
+        return pure
+    if program := shutil.which("dot"):
+        return program
+    if pure:
+        problem = (
+            f"graphviz-pure writes no {format}: take svg or png, or install Graphviz "
+            "(apt install graphviz, brew install graphviz, winget install graphviz)"
+        )
+    else:
+        problem = (
+            "no program to draw with: pip install graphviz-pure, or install Graphviz "
+            "(apt install graphviz, brew install graphviz, winget install graphviz)"
+        )
+    if source:
+        whole = len(source) <= _LONGEST_SOURCE
+        problem += f". The DOT text{'' if whole else ', shortened'}:\n{source[:_LONGEST_SOURCE]}"
+    raise RendererNotFound(problem)
+
+
+_LONGEST_SOURCE = 20_000
+
+
+@cache
+def _graphviz_pure() -> str | None:
+    # By its own record: a notebook's kernel often has no PATH to the environment's programs.
+    try:
+        files = importlib.metadata.distribution("graphviz-pure").files or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    programs = (Path(os.path.normpath(file.locate())) for file in files if file.stem == "graphviz-pure")
+    return next((str(program) for program in programs if program.is_file()), None)
+
+
+def _check_format(format: str) -> str:  # noqa: A002
+    known = graphviz.FORMATS
+    if format.lower() not in known:
+        raise ValueError(f"there is no format {format!r}: take svg, png, pdf or gv")
+    return format.lower()
