@@ -86,7 +86,7 @@ def draw(
     roots = [value] if isinstance(value, Value) else list(value) if isinstance(value, Iterable) else []
     if not roots or not all(isinstance(root, Value) for root in roots):
         raise TypeError(f"draw takes a Value, a list of Values or a network, not {value!r:.60}")
-    order = topological_order(*roots)
+    order = topological_order(*reversed(roots))  # which are read from the last one back, see _as_read
     if len(order) > max_nodes:
         return _folded(roots, order, direction or "LR", precision)
     return _Drawing(roots, order, detail == "neurons", precision).picture(direction)
@@ -144,6 +144,8 @@ class _Drawing:
         return [
             (parent, node, self._local_derivative(node, parent, partial))
             for parent, partial in zip(node.parents, node.partials)
+            # An activation's settings, such as the slope of leaky_relu, are no part of the network.
+            if not (self._activates(node) and isinstance(parent, Constant))
         ]
 
     def _local_derivative(self, node: Value, parent: Value, partial: float) -> str:
