@@ -1,63 +1,125 @@
-"""A value as mathematics: the text of how it was made."""
+"""A value as mathematics: how it was made, as text or as LaTeX."""
 
-from collections.abc import Callable
+import math
+import re
 
-from microgradlike.engine import Value, topological_order
+from microgradlike.engine import Value
+
+_MOST_NODES, _MOST_LETTERS, _SHORT = 1000, 5000, 50  # of a formula; what goes beyond is an ellipsis
 
 
-def formula(value: Value, *, digits: int | None = None) -> str:
-    """How the value was made, over named values, with the fewest brackets.
+def formula(value: Value, *, depth: int = 1, digits: int | None = None, latex: bool = False) -> str:
+    r"""How the value was made, over named values, with the fewest brackets.
 
     The value itself is written out even if it has a name; what it was made from goes by its name if it
-    has one. A leaf without a name is its number.
+    has one. A leaf without a name is its number. What would be longer than anyone reads is an ellipsis.
 
     Args:
         value: what to write.
+        depth: how many named values to open up, one inside the other, the first of which is the value.
         digits: write numbers of so many significant digits in place of the names.
+        latex: LaTeX, for between dollar signs, in place of text.
 
-    >>> w, x, b = Value(0.5, "w"), Value(2.0, "x"), Value(1.0, "b")
-    >>> y = (w * x + b) ** 2 / (1 - x)
-    >>> formula(y)
-    '(w·x + b)² / (1 − x)'
+    Raises:
+        ValueError: depth is less than 1.
+
+    >>> w, x, b = Value(0.5, "w1"), Value(2.0, "x1"), Value(1.0, "b")
+    >>> z = w * x + b
+    >>> z.name = "z"
+    >>> y = z**2 / (1 - x)
+    >>> formula(y), formula(y, depth=2)
+    ('z² / (1 − x1)', '(w1·x1 + b)² / (1 − x1)')
     >>> formula(y, digits=3)
-    '(0.500·2 + 1)² / (1 − 2)'
+    '2² / (1 − 2)'
+    >>> print(formula(y, latex=True))
+    \frac{z^{2}}{1 - x_{1}}
     """
-    return write(value, digits=digits)[0]
+    return write(value, depth=depth, digits=digits, latex=latex)[0]
 
 
-def write(value: Value, *, digits: int | None = None) -> tuple[str, str]:
+def write(
+    value: Value, *, depth: int = 1, digits: int | None = None, latex: bool = False
+) -> tuple[str, str]:
     """The formula, and how tightly it binds (see `ops.BINDINGS`), for who puts it into a larger one."""
-    leaf: Callable[[Value], tuple[str, str]] = (
-        _by_name if digits is None else lambda v: _by_number(v, digits)
-    )
-    written: dict[Value, tuple[str, str]] = {}
-    for node in topological_order(value):
-        if node.op and (not node.name or node is value):
-            operands = [written.get(parent) or leaf(parent) for parent in node.parents]
-            text, binding = node.op.write(operands)
-            written[node] = text.replace("·(", "("), binding  # y(1 − y), as one writes it
-        else:
-            written[node] = leaf(node)
-    return written.get(value) or leaf(value)
+    if depth < 1:
+        raise ValueError(f"depth is {depth}: at 1 the value itself is opened up, at 2 what it is made of")
+    ellipsis = (r"\dots" if latex else "…"), "!"
+    # To be written: a value, and how many named values may still be opened up there.
+    written: dict[tuple[Value, int], tuple[str, str]] = {}
+    stack = [(value, depth)]
+    while stack:
+        node, left = stack[-1]
+        opened = node.op and (left or not node.name)
+        if not node.op or not opened:
+            written[stack.pop()] = _atom(node, digits, latex)
+            continue
+        inside = left - 1 if node.name or node is value else left
+        operands = [(parent, inside) for parent in node.parents]
+        missing = [operand for operand in operands if operand[0].op and operand not in written]
+        if missing and len(stack) + len(missing) <= _MOST_NODES:
+            stack += missing
+            continue
+        texts = [
+            written.get(operand, ellipsis) if operand[0].op else _atom(operand[0], digits, latex)
+            for operand in operands
+        ]
+        if sum(len(text) for text, _ in texts) > _MOST_LETTERS:
+            texts = [text if len(text[0]) < _SHORT else ellipsis for text in texts]
+        text, binding = node.op.write(texts, latex=latex)
+        written[stack.pop()] = text if latex else text.replace("·(", "("), binding  # y(1 − y)
+    return written[value, depth]
 
 
-def number(data: float, digits: int = 17) -> str:
-    """A number as one writes it in a formula: 2 for 2.0, and a real minus sign.
+def number(data: float, digits: int = 17, *, latex: bool = False) -> str:
+    r"""A number as one writes it in a formula: 2 for 2.0, and a real minus sign.
 
     >>> number(-0.0821741, 4), number(0.5, 4), number(2.0, 4)
     ('−0.08217', '0.5000', '2')
+    >>> print(number(-1.5e-7, 2, latex=True))
+    -1.5 \cdot 10^{-7}
     """
     if data.is_integer() and abs(data) < 10**digits:
         text = str(int(data))
     else:
         text = repr(data) if digits == 17 else f"{data:#.{digits}g}".removesuffix(".")
-    return text.replace("-", "−")
+    if not latex:
+        return text.replace("-", "−")
+    if not math.isfinite(data):
+        return text.replace("inf", r"\infty").replace("nan", r"\mathrm{nan}")
+    return re.sub(r"e([+-])0*(\d+)", lambda e: rf" \cdot 10^{{{e[1].strip('+')}{e[2]}}}", text)
 
 
-def _by_name(value: Value) -> tuple[str, str]:
-    return (value.name, "!") if value.name else _by_number(value, 17)
+def latex_name(name: str) -> str:
+    r"""A name as LaTeX: w11 with an index, a word upright.
+
+    >>> print(latex_name("w11"), latex_name("w10,3"), latex_name("learning_rate"))
+    w_{11} w_{10,3} \mathrm{learning\_rate}
+    """
+    name = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+    base, index = name, ""
+    if indexed := re.fullmatch(r"(.*[^\W\d_])_?(\d+(?:,\d+)*)", name):
+        base, index = indexed[1], f"_{{{indexed[2]}}}"
+    if len(base) > 1:
+        base = rf"\mathrm{{{''.join(_ESCAPED.get(c, c) for c in base)}}}"
+    else:
+        base = _ESCAPED.get(base, base)
+    return base + index
 
 
-def _by_number(value: Value, digits: int) -> tuple[str, str]:
-    text = number(value.data, digits)
-    return text, "+" if text.startswith("−") else "!"
+_ESCAPED = {c: "\\" + c for c in "#$%&_{}"} | {
+    "\\": r"\backslash{}",
+    "~": r"\sim{}",
+    "^": r"\hat{}",
+    " ": r"\ ",
+    "<": r"\lt{}",
+    ">": r"\gt{}",
+}
+
+
+def _atom(value: Value, digits: int | None, latex: bool) -> tuple[str, str]:
+    """A name, or a number in place of one."""
+    if value.name and digits is None:
+        return (latex_name(value.name) if latex else value.name), "!"
+    text = number(value.data, digits or 17, latex=latex)
+    loose = "+" if text[:1] in {"−", "-"} else "*" if r"\cdot" in text else "!"
+    return text, loose

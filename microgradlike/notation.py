@@ -11,9 +11,10 @@ from typing import TypeAlias
 
 Template: TypeAlias = str | Callable[[int], str]
 
-#: How tightly an expression binds, loosest first: a sum, a product, a power, and what never needs brackets
-#: (a name, a call).
-BINDINGS = "+*^!"
+#: How tightly an expression binds, loosest first: a sum, a quotient on one line (which has brackets in a
+#: product, as a reader may take a / b·c for a/(bc)), a product, a power, and what never needs brackets (a
+#: name, a call).
+BINDINGS = "+/*^!"
 
 
 def fill(template: Template, operands: Sequence[tuple[str, str]], *, latex: bool = False) -> str:
@@ -31,7 +32,7 @@ def fill(template: Template, operands: Sequence[tuple[str, str]], *, latex: bool
         loose = match[2] and BINDINGS.index(binding) < BINDINGS.index(match[2])
         return left + written + right if loose else written
 
-    return re.sub(r"\[(\d+)([+*^!]?)\]", operand, template)
+    return re.sub(r"\[(\d+)([+/*^!]?)\]", operand, template)
 
 
 def function_call(name: str) -> tuple[Template, Template]:
@@ -70,7 +71,7 @@ def half_squares(half: str, square: str) -> Template:
     """½(y − t)², or ½((y₁ − t₁)² + (y₂ − t₂)² + …), over the operands y₁, y₂, …, t₁, t₂, …"""
 
     def template(n: int) -> str:
-        squares = [square % (f"[{i}+]", f"[{n // 2 + i}*]") for i in range(n // 2)]
+        squares = [square % (f"[{i}+]", f"[{n // 2 + i}/]") for i in range(n // 2)]
         return half + (squares[0] if n == 2 else f"({' + '.join(squares)})")
 
     return template

@@ -43,6 +43,7 @@ class Op:
     text: Template
     latex: Template
     binding: str = "!"
+    latex_binding: str = ""  # if not the same
 
     def __call__(self, *operands: Any) -> Any:
         """Apply it: to plain numbers, which gives a number, or where a Value is among them, a Value."""
@@ -64,7 +65,10 @@ class Op:
         >>> mul.write([("a + b", "+"), ("c", "!")])
         ('(a + b)·c', '*')
         """
-        return fill(self.latex if latex else self.text, operands, latex=latex), self.binding
+        template, binding = (
+            (self.latex, self.latex_binding or self.binding) if latex else (self.text, self.binding)
+        )
+        return fill(template, operands, latex=latex), binding
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
@@ -82,10 +86,13 @@ def _row(
     latex: Template = "",
     *,
     binding: str = "!",
+    latex_binding: str = "",
 ) -> Op:
     """A row; what is not said of its writing is that of a function call, name(a, b)."""
     call, latex_call = function_call(name)
-    return Op(name, symbol or name, forward, partials, text or call, latex or latex_call, binding)
+    return Op(
+        name, symbol or name, forward, partials, text or call, latex or latex_call, binding, latex_binding
+    )
 
 
 # ── Forward functions and rules that need more than a line ────────────────────────────────────────────
@@ -329,10 +336,10 @@ hypot: Op
 
 # Arithmetic
 add = _row("add", operator.add,     lambda out, a, b: (1.0, 1.0),        "+", "[0+] + [1+]", "[0+] + [1+]", binding="+")
-sub = _row("sub", operator.sub,     lambda out, a, b: (1.0, -1.0),       "−", "[0+] − [1*]", "[0+] - [1*]", binding="+")
+sub = _row("sub", operator.sub,     lambda out, a, b: (1.0, -1.0),       "−", "[0+] − [1/]", "[0+] - [1/]", binding="+")
 mul = _row("mul", operator.mul,     lambda out, a, b: (b, a),            "×", "[0*]·[1*]", r"[0*] \cdot [1*]", binding="*")
-div = _row("div", operator.truediv, lambda out, a, b: (1 / b, -out / b), "÷", "[0*] / [1^]", r"\frac{[0]}{[1]}", binding="*")
-neg = _row("neg", operator.neg,     lambda out, a: (-1.0,),              "−", "−[0*]", "-[0*]", binding="+")
+div = _row("div", operator.truediv, lambda out, a, b: (1 / b, -out / b), "÷", "[0*] / [1^]", r"\frac{[0]}{[1]}", binding="/", latex_binding="*")
+neg = _row("neg", operator.neg,     lambda out, a: (-1.0,),              "−", "−[0/]", "-[0/]", binding="+")
 abs = _row("abs", math.fabs,        lambda out, a: (sign(a),),           "|x|", "|[0]|", r"\left|[0]\right|")
 pow = _row("pow", _pow,             _pow_partials,                       "xʸ", "[0!]^[1!]", "[0!]^{[1]}", binding="^")
 
@@ -341,7 +348,7 @@ sign     = _row("sign",     _sign,                            lambda out, a: (0.
 greater  = _row("greater",  lambda a, b: float(a > b),        lambda out, a, b: (0.0, 0.0), ">", "[[0] > [1]]", "[[0] > [1]]")
 equal    = _row("equal",    lambda a, b: float(a == b),       lambda out, a, b: (0.0, 0.0), "=", "[[0] = [1]]", "[[0] = [1]]")
 where    = _row("where",    lambda c, a, b: a if c else b,    lambda out, c, a, b: (0.0, where(c, 1.0, 0.0), where(c, 0.0, 1.0)))
-quotient = _row("quotient", _quotient, lambda out, a, b: (quotient(1.0, b), -quotient(out, b)), "÷", "[0*] / [1^]", r"\frac{[0]}{[1]}", binding="*")
+quotient = _row("quotient", _quotient, lambda out, a, b: (quotient(1.0, b), -quotient(out, b)), "÷", "[0*] / [1^]", r"\frac{[0]}{[1]}", binding="/", latex_binding="*")
 
 # Exponentials, logarithms, roots
 exp   = _row("exp",   math.exp,   lambda out, a: (out,), "eˣ")

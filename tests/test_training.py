@@ -276,6 +276,10 @@ def test_formula_writes_the_fewest_brackets() -> None:
         (a * (b + c), "a(b + c)"),
         (a / (b * c), "a / (b·c)"),
         (a * b / c, "a·b / c"),
+        (a / b * c, "(a / b)·c"),
+        (a - b / c, "a − b / c"),
+        (a / b / c, "(a / b) / c"),
+        (-(a / b), "−a / b"),
         (-(a + b), "−(a + b)"),
         ((-a) ** 2, "(−a)²"),
         ((a**2) ** 3, "(a²)³"),
@@ -287,6 +291,32 @@ def test_formula_writes_the_fewest_brackets() -> None:
     h = mg.tanh(a)
     h.name = "h"
     assert (formula(h), formula(1 - h * h)) == ("tanh(a)", "1 − h·h")
+
+
+def test_a_formula_opens_named_values_as_deep_as_asked() -> None:
+    model = mg.MLP(2, [2, 1], activation="sigmoid", output_activation="sigmoid")
+    L = mg.half_squared_error(model([1.0, 1.0]), 0.0)
+    assert formula(L, depth=2) == "½(σ(z3) − t)²"
+    assert formula(L, depth=3) == "½(σ(w31·h1 + w32·h2 + b3) − t)²"
+    assert formula(L, depth=99).count("σ") == 3
+    assert formula(L, latex=True) == r"\tfrac{1}{2}\left(y - t\right)^2"
+    assert formula(model([1.0, 1.0]).parents[0], latex=True) == "w_{31} h_{1} + w_{32} h_{2} + b_{3}"
+    with pytest.raises(ValueError, match="depth is 0"):
+        formula(L, depth=0)
+
+
+@pytest.mark.parametrize("latex", [False, True])
+def test_a_formula_that_nobody_would_read_is_cut_off(latex: bool) -> None:
+    doubled = a = mg.Value(1.0, "a")
+    for _ in range(100):
+        doubled = doubled * doubled
+    long = a
+    for _ in range(100_000):
+        long = long + 1
+    for value in (doubled, long):
+        text = formula(value, latex=latex)
+        assert 3 <= len(text) < 10_000
+        assert (r"\dots" if latex else "…") in text
 
 
 def test_xor_is_what_it_should_be() -> None:
