@@ -1,18 +1,21 @@
 """draw: the computation graph of a value as a picture, and a network as a sketch."""
 
+import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from microgradlike import ops
-from microgradlike.engine import NOT_COMPUTED, Constant, Value, topological_order
+from microgradlike.engine import NOT_COMPUTED, Constant, Value, check_data, topological_order
 from microgradlike.formula import formula
 from microgradlike.label import (
     FAINT_INK,
     FONT,
     GRADIENT_INK,
     LINE,
+    LIT,
+    LIT_INK,
     OUTLINE,
     PILL,
     ROLES,
@@ -73,7 +76,7 @@ def draw(
     >>> draw(y)
     <picture of x·w: 3 values>
     """
-    if detail not in {"neurons", "values"}:
+    if detail not in ("neurons", "values"):  # what cannot be hashed gets the message, too
         raise ValueError(f'detail is "neurons" or "values", not {detail!r}')
     if direction is not None and direction not in _DIRECTIONS:
         raise ValueError(f"direction is one of {', '.join(_DIRECTIONS)}, not {direction!r}")
@@ -86,10 +89,51 @@ def draw(
     roots = [value] if isinstance(value, Value) else list(value) if isinstance(value, Iterable) else []
     if not roots or not all(isinstance(root, Value) for root in roots):
         raise TypeError(f"draw takes a Value, a list of Values or a network, not {value!r:.60}")
-    order = topological_order(*reversed(roots))  # which are read from the last one back, see _as_read
-    if len(order) > max_nodes:
+    # The order is read from the last one back, see _as_read.
+    order = [root for root in roots if isinstance(root, Constant)] + topological_order(*reversed(roots))
+    check_data(order)
+    if _count(order) > max_nodes:
         return _folded(roots, order, direction or "LR", precision)
     return _Drawing(roots, order, detail == "neurons", precision).picture(direction)
+
+
+def draw_marked(
+    value: Value,
+    *,
+    lit: Collection[Value] = (),
+    notes: Mapping[Value, str] | None = None,
+    detail: Literal["neurons", "values"] = "values",
+    precision: int = 4,
+    max_nodes: int = 200,
+) -> "Picture":
+    """The picture of `draw`, some of it marked; a folded picture has no marks.
+
+    The lit values have a thick outline, and so have the arrows between two of them; notes are lines of
+    text for the boxes of values.
+    """
+    order = topological_order(value)
+    if _count(order) > max_nodes:
+        return _folded([value], order, "LR", precision)
+    return _Drawing([value], order, detail == "neurons", precision, lit, notes).picture(None)
+
+
+def draw_with_places(
+    value: Value, *, detail: Literal["neurons", "values"] = "neurons", max_nodes: int = 200
+) -> "tuple[Picture, dict[Value, str], dict[Value, list[tuple[str, int]]]]":
+    """The picture of `draw`, the boxes' names, and where each gradient is: boxes, and which one in each.
+
+    A folded picture has no places.
+    """
+    order = topological_order(value)
+    if _count(order) > max_nodes:
+        return _folded([value], order, "LR", 4), {}, {}
+    drawing = _Drawing([value], order, detail == "neurons", 4)
+    return drawing.picture(None), drawing.names, drawing.gradients
+
+
+def _count(order: Sequence[Value]) -> int:
+    """How many values would be drawn, with the constants, which are not in the order."""
+    return len(order) + sum(isinstance(parent, Constant) for node in order for parent in node.parents)
 
 
 def _as_read(order: Sequence[Value]) -> list[Value]:
@@ -108,9 +152,20 @@ class _Drawing:
     """A graph on its way to a picture: what each value is in it, and how it is labelled."""
 
     def __init__(
-        self, roots: Sequence[Value], order: Sequence[Value], neurons: bool, precision: int
+        self,
+        roots: Sequence[Value],
+        order: Sequence[Value],
+        neurons: bool,
+        precision: int,
+        lit: Collection[Value] = (),
+        notes: Mapping[Value, str] | None = None,
     ) -> None:
         self.roots, self.order, self.precision = roots, order, precision
+        self.lit, self.notes = set(lit), notes or {}
+        self.names: dict[Value, str] = {}  # of the boxes
+        # Where a gradient stands: in which boxes, and as which of the gradients there.
+        self.gradients: dict[Value, list[tuple[str, int]]] = {}
+        self._box_name, self._in_box = "", 0
         self.neurons = {node for node in order if neurons and _is_neuron(node)}
         self.leaves = _leaf_roles(order)
         # The numbers of the evaluation that was recorded: gradients and local derivatives belong to these.
@@ -122,19 +177,22 @@ class _Drawing:
     def picture(self, direction: str | None) -> "Picture":
         picture = _picture(self.roots, self.order, direction or ("LR" if self.neurons else "TB"))
         edges = [edge for node in reversed(self.order) for edge in self._edges(node)]
+        if _length(self.order, edges) > _LONG:  # a good layout would take minutes: straight lines instead
+            picture.attr("graph", nslimit="0.5", splines="line")
         # A parameter that stands in the tables of neurons only has no box of its own.
         shown = {
             *self.roots,
             *self.neurons,
             *(end for parent, child, _ in edges for end in (parent, child)),
         }
-        names: dict[Value, str] = {}
+        names = self.names
         for value in _as_read(self.order):
             if value in shown:
                 names[value] = f"v{len(names)}"
                 self._node(picture, names[value], value)
         for parent, child, label in edges:
-            picture.edge(names[parent], names[child], label)
+            marks = _LIT if parent in self.lit and child in self.lit else {}
+            picture.edge(names[parent], names[child], label, **marks)
         return picture
 
     def _edges(self, node: Value) -> list[tuple[Value, Value, str]]:
@@ -159,8 +217,12 @@ class _Drawing:
 
     def _node(self, picture: "Picture", name: str, value: Value) -> None:
         fill, ink = ROLES[_role(value, self.roots, self.leaves)]
+        self._box_name, self._in_box = name, 0
         rows = self._neuron(value, ink) if value in self.neurons else self._box(value, ink)
-        picture.node(name, table(rows), fillcolor=fill, tooltip=tooltip(value))
+        if value in self.notes:
+            rows.append([cell(self.notes[value], LIT_INK, colspan=max(map(len, rows)) + 1)])
+        marks = _LIT if value in self.lit else {}
+        picture.node(name, table(rows), fillcolor=fill, tooltip=tooltip(value), **marks)
 
     def _box(self, value: Value, ink: str) -> list[list[str]]:
         symbol = value.op.symbol if value.op and not self._activates(value) else ""
@@ -179,10 +241,13 @@ class _Drawing:
         equation = _equation(ws, xs, bias)
         title = f"{pretty(node.name)} = {equation}" if node.name else equation
         value, grad = (cell(word, FAINT_INK, size=9, align="RIGHT") for word in ("value", "grad"))
-        rows = [self._row(parameter, ROLES["parameter"].ink) for parameter in (*ws, *bias)]
-        if len(rows) > _ROWS:
-            left_out = cell(f"… {len(rows) - _ROWS + 1} more", FAINT_INK, colspan=3, align="LEFT")
-            rows[_ROWS - 3 : -2] = [[left_out]]
+        parameters = [*ws, *bias]
+        left_out = len(parameters) - _ROWS + 1 if len(parameters) > _ROWS else 0
+        if left_out:
+            del parameters[_ROWS - 3 : -2]
+        rows = [self._row(parameter, ROLES["parameter"].ink) for parameter in parameters]
+        if left_out:
+            rows.insert(_ROWS - 3, [cell(f"… {left_out} more", FAINT_INK, colspan=3, align="LEFT")])
         return [
             [cell(title, ink, colspan=3, align="LEFT")],
             [cell(""), value, grad],
@@ -207,10 +272,25 @@ class _Drawing:
     def _gradient(self, value: Value, word: str = "", **attributes: Any) -> str:
         if value.grad is NOT_COMPUTED or value.grad is None:
             return cell(word + "–", FAINT_INK, align="RIGHT", **attributes)
+        self.gradients.setdefault(value, []).append((self._box_name, self._in_box))
+        self._in_box += 1
         return cell(word + number(value.grad, self.precision), GRADIENT_INK, align="RIGHT", **attributes)
 
 
+def _length(order: Sequence[Value], edges: Sequence[tuple[Value, Value, str]]) -> int:
+    """Through how many ranks all arrows lead together, where a leaf stands just before its first use."""
+    rank: dict[Value, int] = {}
+    for node in order:
+        if node.parents:
+            rank[node] = 1 + max(rank.get(parent, 0) for parent in node.parents)
+            for parent in node.parents:
+                rank.setdefault(parent, rank[node] - 1)
+    return sum(rank[child] - rank[parent] for parent, child, _ in edges)
+
+
+_LONG = 1000
 _ROWS = 12  # of a neuron's table; more parameters are left out in its middle
+_LIT = {"color": LIT, "penwidth": "3"}
 _ACTIVATIONS = {op for op, _ in ACTIVATIONS.values() if op}
 
 
@@ -275,7 +355,7 @@ def _picture(roots: Sequence[Value], order: Sequence[Value], direction: str, how
     )
     said = visible(said[:60] + "…" if len(said) > 60 else said)
     return Picture(
-        name=roots[0].name if roots[0].name.isidentifier() else "graph",
+        name=roots[0].name[:40] if roots[0].name.isidentifier() else "graph",
         comment=f"{said}: {count:,} value{'s' * (count != 1)}" + f", {how}" * bool(how),
         format="svg",
         graph_attr={"bgcolor": "transparent", "rankdir": direction, "nodesep": "0.2", "ranksep": "0.25"},
@@ -335,15 +415,23 @@ def _by_depth(
                 return {}
             group[node] = f"{node.op.name} {depth[node]}"
             for leaf in node.parents:
-                if not leaf.parents and not isinstance(leaf, Constant):
-                    group.setdefault(leaf, f"{_role(leaf, roots, leaves)} {depth[node]}")
+                if not leaf.parents and not isinstance(leaf, Constant) and not group[leaf]:
+                    group[leaf] = f"{_role(leaf, roots, leaves)} {depth[node]}"
+        else:
+            group.setdefault(node, "")  # until its first use is met; a root may have none
+    for leaf in [leaf for leaf, key in group.items() if not key]:
+        group[leaf] = f"{_role(leaf, roots, leaves)} 0"
     return group if len(set(group.values())) <= _MOST_GROUPS else {}
 
 
 def _by_operation(
     order: Sequence[Value], roots: Sequence[Value], leaves: Mapping[Value, str]
 ) -> dict[Value, str]:
-    return {node: node.op.name if node.op else f"leaf {_role(node, roots, leaves)}" for node in order}
+    """… whatever the depth; powers with different exponents are one operation here."""
+    return {
+        node: node.op.name.partition("(")[0] if node.op else f"leaf {_role(node, roots, leaves)}"
+        for node in order
+    }
 
 
 def _group_rows(values: Sequence[Value], role: str, precision: int) -> list[list[str]]:
@@ -363,15 +451,20 @@ def _group_rows(values: Sequence[Value], role: str, precision: int) -> list[list
         label = cell(word, FAINT_INK, size=9, align="LEFT")
         rows.append([label, cell(_range(numbers, precision), colour, align="RIGHT")])
     if first.op:
-        rows[0].insert(0, cell(first.op.symbol, FAINT_INK, size=16, rowspan=len(rows)))
+        symbols = {value.op.symbol for value in values if value.op}
+        symbol = first.op.symbol if len(symbols) == 1 else first.op.name.partition("(")[0]
+        rows[0].insert(0, cell(symbol, FAINT_INK, size=16, rowspan=len(rows)))
     return rows
 
 
 def _range(numbers: Sequence[float], precision: int) -> str:
     if not numbers:
         return "–"
-    low, high = number(min(numbers), precision), number(max(numbers), precision)
-    return low if low == high else f"{low} to {high}"
+    real = [data for data in numbers if not math.isnan(data)]
+    if not real:
+        return "nan"
+    low, high = number(min(real), precision), number(max(real), precision)
+    return (low if low == high else f"{low} to {high}") + (", some nan" if len(real) < len(numbers) else "")
 
 
 def _pill(text: str) -> str:

@@ -136,7 +136,7 @@ class Value:
         12.0
         """
         leaves, inner = _leaves_and_inner_nodes((self,))
-        _check_data(leaves)
+        check_data(leaves)
         # What a leaf had before is added in one piece at the end, so two passes give exactly twice.
         earlier = [(leaf, leaf.grad) for leaf in leaves if leaf.grad]
         for value in chain(leaves, inner):
@@ -351,7 +351,7 @@ def record(op: Op, parents: tuple[Value, ...], name: str = "") -> Value:
     except _REFUSALS as error:
         _refuse(op, parents, error)
     if type(out) is not float:  # someone wrote what is no float to `data`
-        _check_data(parents)
+        check_data(parents)
         out, *numbers = map(float, (out, *numbers))
     node: Value = _new(Value)  # __init__ checks what comes from outside; this needs no check
     node.data = out
@@ -383,7 +383,7 @@ def no_grad() -> Iterator[None]:
 
 def _refuse(op: Op, parents: tuple[Value, ...], error: Exception) -> NoReturn:
     """Raise the error of `float` or `math` again, in words that say which numbers it was about."""
-    _check_data(parents)
+    check_data(parents)
     written = [(p.name, "!") if p.name else (repr(p.data), "+" if p.data < 0 else "!") for p in parents]
     text, _ = op.write(written)
     named = dict.fromkeys(f"{p.name} = {p.data!r}" for p in parents if p.name)
@@ -391,14 +391,26 @@ def _refuse(op: Op, parents: tuple[Value, ...], error: Exception) -> NoReturn:
     raise type(error)(f"{text} is {problem}" + (f" at {', '.join(named)}" if named else "")) from None
 
 
-def _check_data(values: Sequence[Value]) -> None:
+def check_data(values: Sequence[Value]) -> None:
+    """Refuse values to whose ``data`` someone has written what is no float and no int of its size.
+
+    Raises:
+        TypeError: with the name of the value.
+    """
     for value in values:
         data: Any = value.data
-        if type(data) is not float and not isinstance(data, (float, int)):
+        if type(data) is not float and not _is_number(data):
             name = value.name or "a value"
             raise TypeError(
                 f"{name}.data is {data!r:.60}, which is no number: write a float to it"
             ) from None
+
+
+def _is_number(data: Any) -> bool:
+    try:
+        return isinstance(data, (float, int)) and float(data) is not None
+    except OverflowError:  # an int of hundreds of digits
+        return False
 
 
 # ── Reading the graph ─────────────────────────────────────────────────────────────────────────────────

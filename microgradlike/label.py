@@ -18,6 +18,8 @@ LINE = "#808080"
 OUTLINE = "#616161"
 GRADIENT_INK = "#196f3d"
 FAINT_INK = "#5f6368"
+#: Of what a reading points at: the outline, and words about it.
+LIT, LIT_INK = "#d9730d", "#9a3412"
 
 
 class Colours(NamedTuple):
@@ -50,12 +52,10 @@ def pretty(name: str) -> str:
     >>> pretty("w11"), pretty("x_2"), pretty("w10,3"), pretty("two words")
     ('w₁₁', 'x₂', 'w₁₀,₃', 'two words')
     """
-    name = visible(name)
-    if len(name) > _LONGEST_NAME:
-        name = name[: _LONGEST_NAME - 1] + "…"
-    if indexed := re.fullmatch(r"(.*[^\W\d_])_?(\d+(?:,\d+)*)", name):
-        return indexed[1] + indexed[2].translate(_SUBSCRIPTS)
-    return name
+    indexed = re.fullmatch(r"(.*[^\W\d_])_?(\d+(?:,\d+)*)", name, re.DOTALL)
+    base, index = (indexed[1], indexed[2]) if indexed else (name, "")
+    text = visible(base) + index.translate(_SUBSCRIPTS)
+    return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
 
 
 def visible(text: str) -> str:
@@ -78,8 +78,9 @@ def number(data: float, precision: int) -> str:
     """
     if not math.isfinite(data):
         return str(data).replace("inf", "∞")
-    fixed = data == 0 or 10.0 ** (1 - precision) <= abs(data) < 1e7
-    return f"{data:.{precision}f}" if fixed else f"{data:.{precision}e}"
+    fixed = f"{data:.{precision}f}"
+    shows = 10.0 ** (1 - precision) <= abs(data) < 1e7 or (float(fixed) == data and abs(data) < 1e7)
+    return fixed if shows else f"{data:.{precision}e}"
 
 
 def short(data: float, precision: int) -> str:
@@ -94,7 +95,7 @@ def short(data: float, precision: int) -> str:
 
 def cell(text: str, ink: str = "#212121", *, bold: bool = False, size: int = 0, **attributes: Any) -> str:
     """A cell of a table, in Graphviz's HTML; the text is escaped."""
-    text = html.escape(text, quote=False) or " "
+    text = html.escape(text, quote=False).replace("\\", "\\\\") or " "  # Graphviz reads escapes in it
     if bold:
         text = f"<B>{text}</B>"
     text = f'<FONT COLOR="{ink}"' + (f' POINT-SIZE="{size}"' if size else "") + f">{text}</FONT>"
@@ -115,6 +116,8 @@ def _attributes(attributes: Mapping[str, Any]) -> str:
 def tooltip(value: Value) -> str:
     """All digits, for who points at it."""
     text = f"{value.name or 'value'} = {value.data!r}"
-    if value.grad is not NOT_COMPUTED:
+    if value.grad is not NOT_COMPUTED and value.grad is not None:
         text += f", gradient {value.grad!r}"
-    return visible(text).replace("\\", "\\\\")  # Graphviz reads escapes in it
+    text = visible(text)
+    # Graphviz reads escapes in it twice, and entities.
+    return text.replace("\\", 4 * "\\").replace("&", "&amp;")

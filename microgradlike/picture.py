@@ -33,6 +33,17 @@ _BITMAPS = {"png", "jpg", "jpeg", "jpe", "bmp", "gif", "tif", "tiff", "webp"}
 #: The greatest width and height of a bitmap, in inches of 96 pixels: a large graph is scaled down to it,
 #: where its true size would take all memory.
 _LARGEST = 60
+_PATIENCE = 60  # seconds
+#: What else graphviz's own `render` takes.
+_OPTIONS = {
+    "renderer",
+    "formatter",
+    "neato_no_op",
+    "quiet",
+    "quiet_view",
+    "raise_if_result_exists",
+    "overwrite_source",
+}
 
 
 class RendererNotFound(graphviz.ExecutableNotFound):  # type: ignore[misc]  # graphviz has no types
@@ -66,7 +77,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
         *,
         outfile: str | os.PathLike[str] | None = None,
         engine: str | None = None,
-        **_: Any,
+        **options: Any,
     ) -> str:
         """Write the image to a file, whole or not at all, and give its path.
 
@@ -78,9 +89,10 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
             directory: what the filename is relative to.
             view: whether to open the image in the system's viewer.
             cleanup: accepted for the sake of graphviz's users; there is no second file.
-            format: svg, png, pdf, …; by default that of the suffix, else svg.
+            format: svg, png, pdf, …; by default that of the suffix, else that of the picture, svg.
             outfile: another word for filename, as in graphviz.
             engine: another layout program, such as neato.
+            options: graphviz's others: of these, ``raise_if_result_exists`` is heeded.
 
         Raises:
             ValueError: no such format.
@@ -88,13 +100,15 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
             OSError: the directory is missing or read-only.
         """
         path = Path(directory or "", outfile or filename or self.name or "picture")
-        if format is None:
-            format = format_of(path)  # noqa: A001
-        format = _check_format(format)  # noqa: A001
+        if unknown := options.keys() - _OPTIONS:
+            raise TypeError(f"render has no option {', '.join(sorted(unknown))}")
+        format = _check_format(path.suffix[1:] or self.format if format is None else format)  # noqa: A001
         if path.suffix[1:].lower() != format:
             path = path.with_name(f"{path.name}.{format}")
         if not path.absolute().parent.is_dir():
             raise FileNotFoundError(f"{path}: there is no directory {path.absolute().parent}")
+        if path.exists() and options.get("raise_if_result_exists"):
+            raise graphviz.FileExistsError(f"{path} is there already")
         write_atomically(path, self.pipe(format, engine=engine))
         if view:
             self._view(str(path), format=format, quiet=True)
@@ -132,8 +146,13 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
                 input=self.source.encode(),
                 capture_output=True,
                 check=False,
+                timeout=_PATIENCE,
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # Windows would flash a console
             )
+        except subprocess.TimeoutExpired:
+            raise RuntimeError(
+                f"{program} did not finish within {_PATIENCE} s: draw less, for example with max_nodes=50"
+            ) from None
         except OSError as error:
             raise RendererNotFound(f"{program} cannot be run: {error.strerror or error}") from None
         if done.returncode or not done.stdout:
