@@ -20,6 +20,7 @@ from microgradlike.engine import (
     no_grad,
     topological_order,
 )
+from microgradlike.explain import explain
 from microgradlike.formula import formula
 from microgradlike.functions import (
     abs,
@@ -84,6 +85,9 @@ from microgradlike.losses import (
 )
 from microgradlike.nn import MLP, Layer, Module, Neuron
 from microgradlike.optim import SGD, Adam, AdamW, Optimizer
+from microgradlike.receipts import receipts
+from microgradlike.ripple import ripple
+from microgradlike.steps import steps
 
 __version__ = "0.1.0"
 
@@ -121,6 +125,7 @@ __all__ = [
     "erfc",
     "exp",
     "exp2",
+    "explain",
     "expm1",
     "formula",
     "gelu",
@@ -148,7 +153,9 @@ __all__ = [
     "no_grad",
     "pow",
     "prod",
+    "receipts",
     "relu",
+    "ripple",
     "selu",
     "sigmoid",
     "sign",
@@ -159,6 +166,7 @@ __all__ = [
     "softplus",
     "softsign",
     "sqrt",
+    "steps",
     "sum",
     "tan",
     "tanh",

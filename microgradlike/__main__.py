@@ -26,6 +26,7 @@ from microgradlike.nn import ACTIVATIONS, MLP
 from microgradlike.optim import SGD
 from microgradlike.report import loss_table, parameter_table, worked_example
 from microgradlike.scaling import Scaling
+from microgradlike.steps import Steps, steps
 from microgradlike.train import Example, History, gradient_descent
 
 
@@ -161,6 +162,20 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     add("--target", metavar="T,…,T", type=_numbers, help="… and the loss ½(y − t)², with all gradients")
     add("--detail", choices=["neurons", "values"], default="neurons", help="boxes: neurons, or every value")
     add("--precision", metavar="N", type=int, default=4, help="decimals; default: 4")
+
+    step = commands.add_parser(
+        "step",
+        help="walk through the backward pass",
+        description="Walk through the backward pass of the 2-2-1 network of XOR, or of a saved one. Enter "
+        "takes a step, b goes back, a number is your guess for the gradient that is asked for, q quits. "
+        "Where the output is no terminal, all steps are printed.",
+    )
+    step.set_defaults(run=step_command)
+    add = step.add_argument
+    add("--load", metavar="FILE", help="a network that train --save wrote")
+    add("--inputs", metavar="X,…,X", type=_numbers, help="the example's inputs; default: 1,1")
+    add("--target", metavar="T,…,T", type=_numbers, help="its target; default: 0")
+    add("--save", metavar="FILE", help="write the walk as a page for a browser, .html, instead")
     return parser, list(commands.choices)
 
 
@@ -473,12 +488,7 @@ def _check_drawable(path: str) -> None:
 
 def draw_command(args: argparse.Namespace) -> int:
     """Draw a network, or what it computes."""
-    inputs, target = args.inputs, args.target
-    if args.load:
-        network = MLP.from_file(args.load)
-    else:
-        network = MLP(2, [2, 1], activation="sigmoid", output_activation="sigmoid")
-        inputs, target = inputs or [1.0, 1.0], target or [0.0]
+    network, inputs, target = _example(args)
     _check_drawable(args.output)
     if inputs is None:
         if target:
@@ -489,15 +499,77 @@ def draw_command(args: argparse.Namespace) -> int:
         outputs = network(inputs)
         root = outputs
         if target:
-            if len(target) != network.sizes[-1]:
-                raise ValueError(f"--target needs {network.sizes[-1]} numbers, one for each output")
             what += f", t = {_plain(target)}"
-            root = losses.half_squared_error(outputs, target if isinstance(outputs, list) else target[0])
-            root.name = "L"
+            root = _loss(network, outputs, target)
             root.backward()
         picture = draw(root, detail=args.detail, precision=args.precision)
     print(f"Drawn in {picture.render(args.output)}: {what}.")
     return 0
+
+
+def _example(args: argparse.Namespace) -> tuple[MLP, list[float] | None, list[float] | None]:
+    if args.load:
+        return MLP.from_file(args.load), args.inputs, args.target
+    network = MLP(2, [2, 1], activation="sigmoid", output_activation="sigmoid")
+    return network, args.inputs or [1.0, 1.0], args.target or [0.0]
+
+
+def _loss(network: MLP, outputs: Any, target: list[float]) -> Value:
+    if len(target) != network.sizes[-1]:
+        raise ValueError(f"--target needs {network.sizes[-1]} numbers, one for each output")
+    loss = losses.half_squared_error(outputs, target if isinstance(outputs, list) else target[0])
+    loss.name = "L"
+    return loss
+
+
+# ── step ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def step_command(args: argparse.Namespace) -> int:
+    """Walk through the backward pass, step by step."""
+    network, inputs, target = _example(args)
+    if not inputs or not target:
+        raise ValueError("a saved network needs --inputs and --target")
+    cursor = steps(_loss(network, network(inputs), target))
+    if args.save:
+        cursor.save(args.save)
+        print(f"Saved to {args.save}: open it in a browser.")
+    elif sys.stdin.isatty() and sys.stdout.isatty():
+        _walk(cursor)
+    else:
+        print(cursor)
+    return 0
+
+
+def _walk(cursor: Steps) -> None:
+    print(f"The backward pass has {len(cursor)} steps.\n{_KEYS}")
+    asked = None
+    while True:
+        step = cursor.coming
+        if step and step.index != asked:
+            asked = step.index
+            print(f"\nstep {asked + 1} of {len(cursor)}: {step.given()}")
+        try:
+            typed = input(f"{cursor.question} = ? " if step else "That was all. ").strip()
+        except EOFError:
+            print()
+            return
+        try:
+            if not typed:
+                print("\n".join(cursor.next().lines()[1:]))
+            elif typed == "b":
+                cursor.back()
+            elif typed == "q":
+                return
+            else:
+                print(cursor.guess(typed))
+        except IndexError:
+            print("There is no step that way: q quits.")
+        except ValueError as error:
+            print(f"{error}. {_KEYS}")
+
+
+_KEYS = "Enter takes the next one, b goes back, a number is your guess, q quits."
 
 
 def _plain(numbers: Any) -> str:

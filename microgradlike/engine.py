@@ -17,6 +17,7 @@ from typing import Any, Final, NoReturn, Self, SupportsFloat, TypeAlias
 
 from microgradlike import ops
 from microgradlike.ops import Op
+from microgradlike.receipts import keep
 
 
 class _NotComputed(float):
@@ -121,11 +122,14 @@ class Value:
             for parent, partial in zip(self.parents, self.op.partials(*self.evaluation)):
                 parent.grad += partial * grad
 
-    def backward(self) -> None:
+    def backward(self, *, receipts: bool = False) -> None:
         """Compute ∂self/∂v for every value v that this one was made from, and leave it in ``v.grad``.
 
         Inner nodes get the gradient of this pass. Leaves accumulate: a second pass adds to the first,
         so set their ``grad`` to 0 between training steps (`Module.zero_grad`, `Optimizer.zero_grad`).
+
+        Args:
+            receipts: keep with each leaf's gradient which nodes it came from, for `microgradlike.receipts`.
 
         Raises:
             TypeError: someone wrote what is no number to the ``data`` of a leaf.
@@ -139,6 +143,7 @@ class Value:
         check_data(leaves)
         # What a leaf had before is added in one piece at the end, so two passes give exactly twice.
         earlier = [(leaf, leaf.grad) for leaf in leaves if leaf.grad]
+        before = {leaf: leaf.grad for leaf in leaves} if receipts else {}
         for value in chain(leaves, inner):
             value.grad = 0.0
         self.grad = 1.0
@@ -150,6 +155,8 @@ class Value:
                 i += 1  # noqa: SIM113  # enumerate and zip take longer
         for leaf, grad in earlier:
             leaf.grad += grad
+        if receipts:
+            keep(self, inner, before)
 
     def detach(self) -> "Value":
         """A leaf with this value's number and name, and no memory.

@@ -13,14 +13,15 @@ PACKAGE = Path(mg.__file__).parent
 
 # A file imports only from floors below its own.
 FLOORS = [
-    {"notation", "files"},
+    {"notation", "files", "receipts"},
     {"ops"},
     {"engine"},
     {"functions"},
-    {"nn", "losses", "optim", "formula", "gradcheck"},
-    {"label", "picture", "data", "train", "scaling"},
-    {"sketch", "report", "plot"},
+    {"nn", "losses", "optim", "formula", "gradcheck", "hand"},
+    {"label", "picture", "data", "train", "scaling", "explain"},
+    {"sketch", "report", "plot", "player"},
     {"draw"},
+    {"steps", "ripple"},
     {"__init__", "__main__"},
 ]
 

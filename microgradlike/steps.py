@@ -1,0 +1,555 @@
+"""steps: a cursor on the backward pass, forth and back, with the mathematics of each step."""
+
+import html
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from microgradlike.draw import draw_with_places
+from microgradlike.engine import NOT_COMPUTED, Constant, Value, topological_order
+from microgradlike.files import write_atomically
+from microgradlike.formula import latex_name, number, write
+from microgradlike.hand import Answer, Guess, Link, slips
+from microgradlike.label import number as gradient_text
+from microgradlike.player import Frame, page, player
+
+_DIGITS = 4
+_MOST_FRAMES = 500  # in a page; a longer pass is cut off there
+_MOST_LINES = 12  # of a step's text; a node of more operands has the others left out
+
+
+def steps(loss: Value) -> "Steps":
+    """The backward pass as a cursor: one step for each value that was made by an operation.
+
+    A step is one application of the chain rule: it hands the gradient of a value down to its operands.
+    Opening the cursor forgets the gradients below the loss; every step writes those that it computes to
+    ``grad``, as `Value.propagate` does, and at the end they are what ``loss.backward()`` leaves, to the
+    last bit. Going back restores what was there before.
+
+    Args:
+        loss: the value to differentiate.
+
+    Raises:
+        TypeError: it is not one Value.
+        ValueError: nothing was computed there, so there is nothing to step through.
+
+    >>> h, w, b = Value(0.5, name="h1"), Value(0.25, name="w31"), Value(1.0, name="b3")
+    >>> z = w * h + b
+    >>> z.name = "z3"
+    >>> y = z.sigmoid()
+    >>> y.name = "y"
+    >>> cursor = steps(y)
+    >>> len(cursor)
+    3
+    >>> print(cursor.next())
+    step 1 of 3 · y = σ(z3)
+    ∂y/∂z3 += y(1 − y) = 0.1850
+    >>> cursor.run()
+    >>> w.grad == 0.5 * z.grad
+    True
+    >>> print(cursor.back())
+    step 3 of 3 · v1 = w31·h1
+    ∂y/∂w31 += ∂y/∂v1 · ∂v1/∂w31 = ∂y/∂v1 · h1 = 0.1850 · 0.5000 = 0.09251
+    ∂y/∂h1 += ∂y/∂v1 · ∂v1/∂h1 = ∂y/∂v1 · w31 = 0.1850 · 0.2500 = 0.04625
+    """
+    return Steps(loss)
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What a step hands down to one operand: ∂L/∂parent += ∂L/∂node · ∂node/∂parent.
+
+    Attributes:
+        parent: the operand.
+        partial: the local derivative ∂node/∂parent.
+        upstream: the gradient ∂L/∂node.
+        amount: their product.
+        before: ∂L/∂parent before it is added; `NOT_COMPUTED` where this is the first contribution.
+        after: ∂L/∂parent with it.
+        symbol: the local derivative in symbols, such as ∂z3/∂w31.
+        formula: the local derivative as the op table's rule says it of the named values, such as y − t.
+        factor: the same as a factor of a product, (y − t).
+        latex: that as LaTeX.
+    """
+
+    parent: Value
+    partial: float
+    upstream: float
+    amount: float
+    before: float
+    after: float
+    symbol: str
+    formula: str
+    factor: str
+    latex: str
+
+
+class Step:
+    """One application of the chain rule; ``str(step)`` is what one writes on paper.
+
+    Attributes:
+        index: which step it is, from 0 on.
+        node: the value whose gradient is handed down.
+    """
+
+    def __init__(self, cursor: "Steps", index: int) -> None:
+        self._cursor = cursor
+        self.index = index
+        self.node = cursor._nodes[index]
+
+    @cached_property
+    def contributions(self) -> list[Contribution]:
+        """One for each operand that is no `Constant`; an operand that stands there twice has two."""
+        node, name = self.node, self._cursor.name
+        op: Any = node.op
+        # The rule is run on leaves that bear the names: what it builds is the formula of the derivative.
+        stand_ins = {
+            value: data if isinstance(value, Constant) else Value(data, name(value))
+            for value, data in zip((node, *node.parents), node.evaluation)
+        }
+        rules = op.partials(stand_ins[node], *(stand_ins[parent] for parent in node.parents))
+        upstream, before = self._upstream, self._cursor._before[self.index]
+        so_far: dict[Value, float] = dict(zip(node.parents, before))
+        contributions = []
+        for parent, partial, rule in zip(node.parents, node.partials, rules):
+            if isinstance(parent, Constant):
+                continue
+            amount, earlier = partial * upstream, so_far[parent]
+            so_far[parent] = earlier + amount
+            contributions.append(
+                Contribution(
+                    parent=parent,
+                    partial=partial,
+                    upstream=upstream,
+                    amount=amount,
+                    before=earlier,
+                    after=so_far[parent],
+                    symbol=f"∂{name(node)}/∂{name(parent)}",
+                    formula=_rule(rule)[0],
+                    factor=_factor(*_rule(rule)),
+                    latex=_factor(*_rule(rule, latex=True), latex=True),
+                )
+            )
+        return contributions
+
+    def lines(self) -> list[str]:
+        """The equation of the node, then a line for each contribution."""
+        cursor, node = self._cursor, self.node
+        loss, upstream = cursor.name(cursor.loss), cursor.name(node)
+        lines = [f"step {self.index + 1} of {len(cursor)} · {upstream} = {self._equation()}"]
+        for c in self.contributions[:_MOST_LINES]:
+            line = f"∂{loss}/∂{cursor.name(c.parent)} += "
+            if node is not cursor.loss:  # where ∂L/∂L = 1 would only be in the way
+                line += (
+                    f"∂{loss}/∂{upstream} · {c.symbol} = ∂{loss}/∂{upstream} · {c.factor} "
+                    f"= {_bracketed(c.upstream)} · {_bracketed(c.partial)} = {number(c.amount, _DIGITS)}"
+                )
+            elif c.formula == number(c.amount, _DIGITS):
+                line += c.formula
+            else:
+                line += f"{c.formula} = {number(c.amount, _DIGITS)}"
+            if c.before is not NOT_COMPUTED:
+                line += f", with the {number(c.before, _DIGITS)} there: {number(c.after, _DIGITS)}"
+            lines.append(line)
+        if len(self.contributions) > _MOST_LINES:
+            lines.append(f"… and {len(self.contributions) - _MOST_LINES} more operands")
+        return lines
+
+    def given(self) -> str:
+        """What one needs to work the step out: the equation, and the numbers in it."""
+        cursor, node, name = self._cursor, self.node, self._cursor.name
+        numbers = {name(value): data for value, data in zip((node, *node.parents), node.evaluation)}
+        shown = [
+            f"{word} = {number(data, _DIGITS)}"
+            for word, data in [(f"∂{name(cursor.loss)}/∂{name(node)}", self._upstream), *numbers.items()]
+            if word != number(data, _DIGITS)
+        ]
+        more = f", … {len(shown) - _MOST_LINES} more" if len(shown) > _MOST_LINES else ""
+        return f"{name(node)} = {self._equation()} with {', '.join(shown[:_MOST_LINES])}{more}"
+
+    @property
+    def _upstream(self) -> float:
+        return self._cursor._upstream[self.index]
+
+    def _equation(self, *, latex: bool = False) -> str:
+        node, name = self.node, self._cursor.name
+        op: Any = node.op
+        operands = [
+            write(parent, latex=latex)
+            if isinstance(parent, Constant)
+            else (latex_name(name(parent)) if latex else name(parent), "!")
+            for parent in node.parents
+        ]
+        text: str = op.write(operands, latex=latex)[0]
+        return text if latex else text.replace("·(", "(")
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def __repr__(self) -> str:
+        return f"<step {self.index + 1} of {len(self._cursor)}: {self._cursor.name(self.node)}>"
+
+    def _repr_latex_(self) -> str:
+        cursor, name = self._cursor, self._cursor.name
+        loss, upstream = latex_name(name(cursor.loss)), latex_name(name(self.node))
+
+        def by(value: str, of: str = loss) -> str:
+            return rf"\frac{{\partial {of}}}{{\partial {value}}}"
+
+        rows = [rf"{upstream} &= {self._equation(latex=True)}"]
+        for c in self.contributions[:_MOST_LINES]:
+            parent = latex_name(name(c.parent))
+            above, local, amount = (
+                number(x, _DIGITS, latex=True) for x in (c.upstream, c.partial, c.amount)
+            )
+            row = rf"{by(parent)} &\mathrel{{+}}= "
+            if self.node is not cursor.loss:
+                row += rf"{by(upstream)} \cdot {by(parent, upstream)} = {by(upstream)} \cdot {c.latex} "
+                row += rf"= ({above}) \cdot ({local}) = {amount}"
+            else:
+                row += rf"{c.latex} = {amount}"
+            rows.append(row)
+        return "$\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}$"
+
+
+class Steps:
+    """A cursor on the backward pass of a loss; see `steps`.
+
+    ``cursor[i]`` is a step, ``len(cursor)`` their number; a loop over the cursor takes the steps that are
+    left, one by one.
+
+    Attributes:
+        loss: the value that is differentiated.
+        position: how many steps have been taken.
+    """
+
+    def __init__(self, loss: Value) -> None:
+        if not isinstance(loss, Value):
+            raise TypeError(f"steps walks back from one Value, not from {loss!r:.60}")
+        order = topological_order(loss)
+        self.loss, self.position = loss, 0
+        self._nodes = [node for node in reversed(order) if node.op]
+        if not self._nodes:
+            raise ValueError(f"{loss!r:.60} was not computed from anything: there is no step to take")
+        self._leaves = [leaf for leaf in order if not leaf.op]
+        self._earlier = [leaf.grad or 0.0 for leaf in self._leaves]
+        self._index = {node: i for i, node in enumerate(self._nodes)}
+        self._names = _names(loss, order)
+        self._answered: set[Value] = set()  # in hand mode, of the coming step
+        # The whole pass is taken once, by the engine; from then on the cursor moves over its record.
+        self._forget()
+        self._upstream: list[float] = []
+        self._before: list[tuple[float, ...]] = []
+        self._after: list[tuple[float, ...]] = []
+        for node in self._nodes:
+            self._upstream.append(node.grad)
+            self._before.append(tuple(parent.grad for parent in node.parents))
+            node.propagate()
+            self._after.append(tuple(parent.grad for parent in node.parents))
+        self._forget()
+
+    def _forget(self) -> None:
+        for value in (*self._leaves, *self._nodes):
+            value.grad = NOT_COMPUTED
+        self.loss.grad = 1.0
+
+    def name(self, value: Value) -> str:
+        """What a value of the graph is called in equations: its name, or v1, v2, … where it has none."""
+        return value.name or self._names.get(value) or number(value.data, _DIGITS)
+
+    # ── Moving ────────────────────────────────────────────────────────────────────────────────────────
+
+    def next(self) -> Step:
+        """Take the coming step.
+
+        Raises:
+            IndexError: all steps have been taken.
+        """
+        if self.position == len(self):
+            raise IndexError("the backward pass is finished: back() undoes a step, reset() begins anew")
+        step = self[self.position]
+        for parent, gradient in zip(step.node.parents, self._after[self.position]):
+            parent.grad = gradient
+        self.position += 1
+        self._answered.clear()
+        if self.position == len(self):
+            # Now, as in `backward`, what the leaves had before is added, in one piece.
+            for leaf, earlier in zip(self._leaves, self._earlier):
+                leaf.grad += earlier
+        return step
+
+    def back(self) -> Step:
+        """Undo the last step, to the bit, and give it.
+
+        Raises:
+            IndexError: no step has been taken.
+        """
+        if not self.position:
+            raise IndexError("no step has been taken yet: next() takes one")
+        if self.position == len(self):
+            self._without_earlier()
+        self.position -= 1
+        self._answered.clear()
+        step = self[self.position]
+        for parent, gradient in reversed([*zip(step.node.parents, self._before[self.position])]):
+            parent.grad = gradient
+        return step
+
+    def goto(self, place: "int | Value") -> None:
+        """Move to before a step: the one of that number, or the first that has to do with that value.
+
+        Raises:
+            IndexError: there is no such step; as many as there are means after the last one.
+            ValueError: the value is not in the graph.
+        """
+        target = self._place(place) if isinstance(place, Value) else place
+        if not 0 <= target <= len(self):
+            raise IndexError(f"there are {len(self)} steps: goto takes 0 to {len(self)}, not {place!r}")
+        while self.position < target:
+            self.next()
+        while self.position > target:
+            self.back()
+
+    def run(self, until: Value | None = None) -> None:
+        """Take all steps that are left, or those up to before the next one that has to do with a value.
+
+        Raises:
+            ValueError: the value is not in the graph.
+        """
+        if until is not None:
+            self._place(until)
+        while self.position < len(self):
+            node = self._nodes[self.position]
+            if until is not None and (node is until or until in node.parents):
+                return
+            self.next()
+
+    def reset(self) -> None:
+        """Back to before the first step."""
+        self._forget()
+        self.position = 0
+        self._answered.clear()
+
+    # ── Hand mode ─────────────────────────────────────────────────────────────────────────────────────
+
+    def guess(self, answer: "float | str | Mapping[Value | str, float | str]") -> Answer:
+        """Compare what a learner worked out for the coming step; right answers move the cursor on.
+
+        Args:
+            answer: the gradient of the step's next operand, as it stands after the step; or a dict of
+                such, by value or by name. A number is right if it is so to the digits that were typed
+                (a string keeps its zeros), or if it was computed with the four digits shown.
+
+        Returns:
+            An `Answer`, which is true if all is right, and whose text names a known slip: that h(1 − h)
+            is left out or there twice, or taken at the activation, that the sign is turned, … A slip is
+            known by the number that it gives on this very graph.
+
+        Raises:
+            IndexError: all steps have been taken.
+            ValueError: the step has no such operand, or it is no number.
+
+        >>> w, x = Value(3.0, "w"), Value(2.0, "x")
+        >>> L = (w * x) ** 2
+        >>> L.name = "L"
+        >>> cursor = steps(L)
+        >>> print(cursor.guess(-12))
+        ∂L/∂v1: the sign is turned
+        >>> print(cursor.guess(12))
+        ∂L/∂v1 = 12: right
+        >>> print(cursor.guess({"w": 24, "x": 3}))
+        ∂L/∂w = 24: right
+        ∂L/∂x: that is ∂v1/∂x alone: multiply by the gradient of v1
+        """
+        step = self.coming
+        if not step:
+            raise IndexError("the backward pass is finished: there is no step to guess")
+        asked = dict.fromkeys(c.parent for c in step.contributions)
+        if isinstance(answer, Mapping):
+            guesses = {self._operand(key, list(asked)): Guess.of(typed) for key, typed in answer.items()}
+        else:
+            following = next(value for value in asked if value not in self._answered)
+            guesses = {following: Guess.of(answer)}
+        answers = [self._judge(step, value, guess) for value, guess in guesses.items()]
+        self._answered |= {value for value, said in zip(guesses, answers) if said}
+        if self._answered >= asked.keys():
+            self.next()
+        slip = next((said.slip for said in answers if said.slip), "")
+        return Answer(all(answers), "\n".join(said.message for said in answers), slip)
+
+    @property
+    def question(self) -> str:
+        """What `guess` wants next, such as ∂L/∂w31; empty when all steps have been taken."""
+        step = self.coming
+        asked = [c.parent for c in step.contributions if c.parent not in self._answered] if step else []
+        return f"∂{self.name(self.loss)}/∂{self.name(asked[0])}" if asked else ""
+
+    def _operand(self, key: Value | str, asked: Sequence[Value]) -> Value:
+        for value in asked:
+            if value is key or self.name(value) == key:
+                return value
+        raise ValueError(
+            f"the coming step asks for {', '.join(map(self.name, asked))}, not for {key!r:.60}"
+        )
+
+    def _judge(self, step: Step, value: Value, guess: Guess) -> Answer:
+        mine = [c for c in step.contributions if c.parent is value]
+        total = f"∂{self.name(self.loss)}/∂{self.name(value)}"
+        if guess.says(mine[-1].after):
+            return Answer(True, f"{total} = {number(mine[-1].after, _DIGITS)}: right")
+        links = [self._link(step.node, c) for c in step.contributions]
+        own = [link for link, c in zip(links, step.contributions) if c.parent is value]
+        others = [link for link in links if link not in own]
+        # Of an operand that stands there twice, both contributions are one link.
+        link = own[0]._replace(partial=sum(c.partial for c in mine))
+        before = mine[0].before
+        for slip in slips(link, self._above(step.node), mine[0].upstream, before, others, total):
+            if guess.says(slip.number):
+                return Answer(False, f"{total}: {slip.message}", slip.name)
+        return Answer(False, f"{total} is not {guess.number:g}")
+
+    def _link(self, node: Value, c: Contribution) -> Link:
+        return Link(node, node.parents.index(c.parent), c.partial, c.symbol, c.formula)
+
+    def _above(self, node: Value) -> Link | None:
+        """By what the gradient of a node came, if it came by one way only."""
+        ways = [i for i in range(self._index[node]) if node in self._nodes[i].parents]
+        if len(ways) != 1:
+            return None
+        [c, *more] = [c for c in self[ways[0]].contributions if c.parent is node]
+        return None if more else self._link(self._nodes[ways[0]], c)
+
+    def _place(self, value: Value) -> int:
+        if value in self._index:
+            return self._index[value]
+        for i, node in enumerate(self._nodes):
+            if value in node.parents:
+                return i
+        raise ValueError(f"{value!r:.60} is not in the graph of {self.name(self.loss)}")
+
+    def _without_earlier(self) -> None:
+        last: dict[Value, float] = {}
+        for node, after in zip(self._nodes, self._after):
+            last.update(zip(node.parents, after))
+        for leaf in self._leaves:
+            leaf.grad = last[leaf]
+
+    # ── Like a sequence ───────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def coming(self) -> Step | None:
+        """The step that `next` will take; None after the last one."""
+        return self[self.position] if self.position < len(self) else None
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def __getitem__(self, index: int) -> Step:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"there are {len(self)} steps, so there is no step {index}")
+        return Step(self, index % len(self))
+
+    def __iter__(self) -> Iterator[Step]:
+        while self.position < len(self):
+            yield self.next()
+
+    # ── In a notebook, and in a browser ───────────────────────────────────────────────────────────────
+
+    def save(
+        self, path: str | os.PathLike[str], *, detail: Literal["neurons", "values"] = "neurons"
+    ) -> None:
+        """Write a page that plays the steps in any browser; it needs no other file and no network.
+
+        Raises:
+            OSError: the file cannot be written; an earlier file of that name stays as it is.
+        """
+        title = f"the backward pass of {self.name(self.loss)}, step by step"
+        write_atomically(path, page(self._player(detail, 0), title))
+
+    def _repr_html_(self) -> str:
+        return self._player("neurons", self.position)
+
+    def _player(self, detail: Literal["neurons", "values"], position: int) -> str:
+        here = self.position
+        self.goto(len(self))
+        try:
+            picture, boxes, places = draw_with_places(self.loss, detail=detail)
+        finally:
+            self.goto(here)
+        try:
+            svg = picture.pipe("svg", encoding="utf-8")
+        except RuntimeError as error:  # without a program to draw with, the steps remain
+            svg = f"<svg></svg><pre>{html.escape(str(error))}</pre>"
+        if len(self) > _MOST_FRAMES:
+            svg += f"<p>The first {_MOST_FRAMES} of {len(self)} steps:</p>"
+
+        def shown(value: Value, gradient: float) -> list[tuple[str, int, str]]:
+            word = "grad " if detail == "values" else ""
+            text = "–" if gradient is NOT_COMPUTED else gradient_text(gradient, _DIGITS)
+            return [(box, which, word + text) for box, which in places.get(value, [])]
+
+        start = [item for value in places for item in shown(value, NOT_COMPUTED)]
+        loss = self.name(self.loss)
+        frames = [
+            Frame(boxes.get(self.loss, ""), [], start + shown(self.loss, 1.0), [f"∂{loss}/∂{loss} = 1"])
+        ]
+        for i in range(min(len(self), _MOST_FRAMES)):
+            step = self[i]
+            contributions = step.contributions
+            frames.append(
+                Frame(
+                    boxes.get(step.node, ""),
+                    [
+                        (boxes[c.parent], boxes[step.node])
+                        for c in contributions
+                        if {c.parent, step.node} <= boxes.keys()
+                    ],
+                    [item for c in contributions for item in shown(c.parent, c.after)],
+                    step.lines(),
+                )
+            )
+        return player(
+            svg, frames, f"the backward pass of {loss}, step by step", min(position, len(frames) - 1)
+        )
+
+    def __str__(self) -> str:
+        """All steps."""
+        return "\n\n".join(str(self[i]) for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        return (
+            f"<cursor on the backward pass of {self.name(self.loss)}: {self.position} of {len(self)} steps>"
+        )
+
+
+def _names(loss: Value, order: Sequence[Value]) -> dict[Value, str]:
+    """Names for the values without one."""
+    taken = {value.name for value in order}
+    names: dict[Value, str] = {}
+    if not loss.name and "L" not in taken:
+        names[loss] = "L"
+    free = (name for i in range(1, 2 * len(order) + 2) if (name := f"v{i}") not in taken)
+    for value in order:
+        if not value.name and value not in names:
+            names[value] = next(free)
+    return names
+
+
+def _rule(rule: Any, *, latex: bool = False) -> tuple[str, str]:
+    """A local derivative, as a rule gave it, in writing; and how tightly that binds."""
+    if isinstance(rule, Value):
+        return write(rule, latex=latex)
+    return number(float(rule), _DIGITS, latex=latex), "+" if rule < 0 else "!"
+
+
+def _factor(text: str, binding: str, *, latex: bool = False) -> str:
+    if binding not in {"+", "/"}:
+        return text
+    return rf"\left({text}\right)" if latex else f"({text})"
+
+
+def _bracketed(data: float) -> str:
+    text = number(data, _DIGITS)
+    return f"({text})" if text.startswith("−") else text
