@@ -76,8 +76,7 @@ def draw(
     >>> draw(y)
     <picture of x·w: 3 values>
     """
-    if detail not in ("neurons", "values"):  # what cannot be hashed gets the message, too
-        raise ValueError(f'detail is "neurons" or "values", not {detail!r}')
+    _check_detail(detail)
     if direction is not None and direction not in _DIRECTIONS:
         raise ValueError(f"direction is one of {', '.join(_DIRECTIONS)}, not {direction!r}")
     if not isinstance(precision, int) or not 0 <= precision <= 17:
@@ -95,6 +94,11 @@ def draw(
     if _count(order) > max_nodes:
         return _folded(roots, order, direction or "LR", precision)
     return _Drawing(roots, order, detail == "neurons", precision).picture(direction)
+
+
+def _check_detail(detail: Any) -> None:
+    if detail not in ("neurons", "values"):
+        raise ValueError(f'detail is "neurons" or "values", not {detail!r}')
 
 
 def draw_marked(
@@ -124,6 +128,7 @@ def draw_with_places(
 
     A folded picture has no places.
     """
+    _check_detail(detail)
     order = topological_order(value)
     if _count(order) > max_nodes:
         return _folded([value], order, "LR", 4), {}, {}
@@ -220,7 +225,7 @@ class _Drawing:
         self._box_name, self._in_box = name, 0
         rows = self._neuron(value, ink) if value in self.neurons else self._box(value, ink)
         if value in self.notes:
-            rows.append([cell(self.notes[value], LIT_INK, colspan=max(map(len, rows)) + 1)])
+            rows.append([cell(self.notes[value], LIT_INK, colspan=max(map(len, rows)))])
         marks = _LIT if value in self.lit else {}
         picture.node(name, table(rows), fillcolor=fill, tooltip=tooltip(value), **marks)
 

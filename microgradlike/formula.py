@@ -66,8 +66,13 @@ def write(
         if sum(len(text) for text, _ in texts) > _MOST_LETTERS:
             texts = [text if len(text[0]) < _SHORT else ellipsis for text in texts]
         text, binding = node.op.write(texts, latex=latex)
-        written[stack.pop()] = text if latex else text.replace("·(", "("), binding  # y(1 − y)
+        written[stack.pop()] = without_sign(text), binding
     return written[value, depth]
+
+
+def without_sign(text: str) -> str:
+    """y(1 − y), as one writes y·(1 − y); also in LaTeX."""
+    return text.replace("·(", "(").replace(r" \cdot \left(", r"\left(")
 
 
 def number(data: float, digits: int = 17, *, latex: bool = False) -> str:

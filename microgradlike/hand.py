@@ -1,6 +1,7 @@
 """Hand mode: whether a number worked out on paper is right, and which known slip explains a wrong one."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
@@ -54,14 +55,16 @@ class Guess(NamedTuple):
         except InvalidOperation:
             raise ValueError(f"{typed!r} is no number: write one such as 0.0821") from None
         exponent = decimal.as_tuple().exponent
-        if not isinstance(exponent, int):
+        if not isinstance(exponent, int) or not math.isfinite(decimal):
             raise ValueError(f"{typed!r} is not finite: no gradient here is")
         if not isinstance(typed, str) and text.endswith(".0"):
             exponent += 1  # 2.0 is how Python says 2
-        return cls(float(decimal), 10.0**exponent)
+        return cls(float(decimal), float(Decimal(10) ** exponent))
 
     def says(self, expected: float) -> bool:
         """Whether it is the expected number, rounded or cut off to as many digits as were typed."""
+        if not math.isfinite(expected):
+            return False
         off = abs(self.number - expected)
         if off <= _ROUNDING * abs(expected):
             return True
@@ -90,10 +93,17 @@ class Link(NamedTuple):
     partial: float
     symbol: str
     formula: str
+    name: Callable[[Value], str]
 
 
 def slips(
-    link: Link, above: Link | None, upstream: float, before: float, others: Sequence[Link], total: str
+    link: Link,
+    above: Link | None,
+    upstream: float,
+    before: float,
+    amounts: Sequence[float],
+    others: Sequence[Link],
+    total: str,
 ) -> Iterator[Slip]:
     """The slips that can be made in a step, and what each would give on this very graph.
 
@@ -102,17 +112,25 @@ def slips(
         above: the only link by which the node's own gradient came, if there is only one.
         upstream: the gradient of the node.
         before: the gradient of the operand before the step.
+        amounts: what it gets in the step; more than one where it stands in the operation more than once.
         others: the links from the same node to other operands.
         total: the derivative that is looked for, in symbols.
     """
     amount = link.partial * upstream
-    name = _name(link)
+    name = link.name(link.node)
 
     def instead(slip: str, message: str, other: float) -> Slip:
         return Slip(slip, message, before + other)
 
     if before:
         yield Slip("= for +=", f"that replaces what {total} had: add the {before:.4g} from before", amount)
+    if len(amounts) > 1:
+        for one in amounts:
+            yield instead(
+                "= for +=",
+                f"{link.name(link.node.parents[link.operand])} stands there twice: add both",
+                one,
+            )
     yield instead("sign", "the sign is turned", -amount)
     if link.partial != 1:
         yield instead(
@@ -144,7 +162,7 @@ def slips(
         yield from (
             instead(
                 "at the activation",
-                f"in it, {above.symbol} is taken at {_name(above)}, not at what goes into it",
+                f"in it, {above.symbol} is taken at {above.name(above.node)}, not at what goes into it",
                 up * wrong * link.partial,
             )
             for wrong in _at_the_result(above)
@@ -167,10 +185,6 @@ def slips(
     yield instead("½ twice", "that is half as much: is a ½ taken twice?", amount / 2)
 
 
-def _name(link: Link) -> str:
-    return link.symbol.removeprefix("∂").partition("/")[0]
-
-
 def _at_the_result(link: Link) -> Iterator[float]:
     """σ′(h) in place of σ′(z), for an operation of one operand."""
     op: Any = link.node.op
@@ -186,17 +200,19 @@ def _at_the_result(link: Link) -> Iterator[float]:
 
 
 def _at_present_numbers(link: Link) -> Iterator[tuple[str, float]]:
-    """The local derivative at operands that someone has written to since the forward pass."""
+    """The local derivative with a leaf to which someone has written since the forward pass."""
     op: Any = link.node.op
     _, *numbers = link.node.evaluation
-    changed = [
-        parent.name
-        for parent, recorded in zip(link.node.parents, numbers)
-        if not parent.parents and parent.data != recorded
-    ]
-    if changed:
-        now = [parent.data for parent in link.node.parents]
+    for leaf in dict.fromkeys(parent for parent in link.node.parents if not parent.parents):
+        now = [
+            leaf.data if parent is leaf else recorded
+            for parent, recorded in zip(link.node.parents, numbers)
+        ]
+        if now == numbers:
+            continue
         try:
-            yield ", ".join(changed), op.partials(float(op.forward(*now)), *now)[link.operand]
+            partial = op.partials(float(op.forward(*now)), *now)[link.operand]
         except (ArithmeticError, ValueError):
-            return
+            continue
+        if partial != link.partial:
+            yield link.name(leaf), partial

@@ -67,12 +67,13 @@ def player(svg: str, frames: Sequence[Frame], title: str, position: int = 0) -> 
 
 def page(body: str, title: str) -> str:
     """A whole HTML document around a player."""
-    return (
+    whole = (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
         f"<title>{html.escape(title)}</title></head>\n<body>{body}</body></html>\n"
     )
+    return whole.encode("utf-8", "backslashreplace").decode()  # a name may hold half a character
 
 
 def _inline(svg: str) -> str:
@@ -163,11 +164,15 @@ _SCRIPT = r"""
       get("slider").value = position;
       get("count").textContent = position + " / " + last;
     };
-    const stop = () => { clearInterval(timer); timer = null; get("play").textContent = "play"; };
+    const label = (word) => {
+      get("play").textContent = word;
+      get("play").setAttribute("aria-label", word);
+    };
+    const stop = () => { clearInterval(timer); timer = null; label("play"); };
     const play = () => {
       if (timer) return stop();
       if (position === last) show(0);
-      get("play").textContent = "pause";
+      label("pause");
       timer = setInterval(() => {
         if (position === last || !root.isConnected) stop(); else show(position + 1);
       }, 1200);

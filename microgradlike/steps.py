@@ -1,22 +1,25 @@
 """steps: a cursor on the backward pass, forth and back, with the mathematics of each step."""
 
 import html
+import operator
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from microgradlike.draw import draw_with_places
 from microgradlike.engine import NOT_COMPUTED, Constant, Value, topological_order
 from microgradlike.files import write_atomically
-from microgradlike.formula import latex_name, number, write
+from microgradlike.formula import latex_name, number, without_sign, write
 from microgradlike.hand import Answer, Guess, Link, slips
 from microgradlike.label import number as gradient_text
 from microgradlike.player import Frame, page, player
 
+Typed: TypeAlias = float | str
 _DIGITS = 4
 _MOST_FRAMES = 500  # in a page; a longer pass is cut off there
+_LONGEST_FACTOR, _LONGEST_EQUATION = 80, 400  # letters
 _MOST_LINES = 12  # of a step's text; a node of more operands has the others left out
 
 
@@ -68,10 +71,9 @@ class Contribution:
         amount: their product.
         before: ∂L/∂parent before it is added; `NOT_COMPUTED` where this is the first contribution.
         after: ∂L/∂parent with it.
+        operand: which of the node's operands the parent is, from 0 on.
         symbol: the local derivative in symbols, such as ∂z3/∂w31.
-        formula: the local derivative as the op table's rule says it of the named values, such as y − t.
-        factor: the same as a factor of a product, (y − t).
-        latex: that as LaTeX.
+        rule: the local derivative as the op table's rule gives it for named values: a Value, or a number.
     """
 
     parent: Value
@@ -80,10 +82,34 @@ class Contribution:
     amount: float
     before: float
     after: float
+    operand: int
     symbol: str
-    formula: str
-    factor: str
-    latex: str
+    rule: Any
+
+    @property
+    def formula(self) -> str:
+        """The local derivative as a formula, such as y − t."""
+        return self._written()[0]
+
+    @property
+    def factor(self) -> str:
+        """The formula as a factor of a product, (y − t); one too long to be read is its symbol."""
+        text, binding = self._written()
+        text = f"({text})" if binding in {"+", "/"} else text
+        return text if len(text) <= _LONGEST_FACTOR else self.symbol
+
+    @property
+    def latex(self) -> str:
+        """The factor as LaTeX."""
+        text, binding = self._written(latex=True)
+        if len(text) > 4 * _LONGEST_FACTOR:
+            return r"\dots"
+        return rf"\left({text}\right)" if binding in {"+", "/"} else text
+
+    def _written(self, *, latex: bool = False) -> tuple[str, str]:
+        if isinstance(self.rule, Value):
+            return write(self.rule, latex=latex)
+        return number(float(self.rule), _DIGITS, latex=latex), "+" if self.rule < 0 else "!"
 
 
 class Step:
@@ -113,7 +139,7 @@ class Step:
         upstream, before = self._upstream, self._cursor._before[self.index]
         so_far: dict[Value, float] = dict(zip(node.parents, before))
         contributions = []
-        for parent, partial, rule in zip(node.parents, node.partials, rules):
+        for operand, (parent, partial, rule) in enumerate(zip(node.parents, node.partials, rules)):
             if isinstance(parent, Constant):
                 continue
             amount, earlier = partial * upstream, so_far[parent]
@@ -126,10 +152,9 @@ class Step:
                     amount=amount,
                     before=earlier,
                     after=so_far[parent],
+                    operand=operand,
                     symbol=f"∂{name(node)}/∂{name(parent)}",
-                    formula=_rule(rule)[0],
-                    factor=_factor(*_rule(rule)),
-                    latex=_factor(*_rule(rule, latex=True), latex=True),
+                    rule=rule,
                 )
             )
         return contributions
@@ -146,15 +171,14 @@ class Step:
                     f"∂{loss}/∂{upstream} · {c.symbol} = ∂{loss}/∂{upstream} · {c.factor} "
                     f"= {_bracketed(c.upstream)} · {_bracketed(c.partial)} = {number(c.amount, _DIGITS)}"
                 )
-            elif c.formula == number(c.amount, _DIGITS):
-                line += c.formula
             else:
-                line += f"{c.formula} = {number(c.amount, _DIGITS)}"
+                formula = c.formula if len(c.formula) <= _LONGEST_FACTOR else c.symbol
+                line += " = ".join(dict.fromkeys([formula, number(c.amount, _DIGITS)]))
             if c.before is not NOT_COMPUTED:
                 line += f", with the {number(c.before, _DIGITS)} there: {number(c.after, _DIGITS)}"
             lines.append(line)
-        if len(self.contributions) > _MOST_LINES:
-            lines.append(f"… and {len(self.contributions) - _MOST_LINES} more operands")
+        if left_out := len(self.contributions[_MOST_LINES:]):
+            lines.append(f"… and {left_out} more operand{'s' * (left_out > 1)}")
         return lines
 
     def given(self) -> str:
@@ -182,8 +206,10 @@ class Step:
             else (latex_name(name(parent)) if latex else name(parent), "!")
             for parent in node.parents
         ]
-        text: str = op.write(operands, latex=latex)[0]
-        return text if latex else text.replace("·(", "(")
+        text = without_sign(op.write(operands, latex=latex)[0])
+        if len(text) <= _LONGEST_EQUATION * (1 + latex):
+            return text
+        return r"\dots" if latex else f"{text[:_LONGEST_EQUATION]} …"
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -201,16 +227,20 @@ class Step:
         rows = [rf"{upstream} &= {self._equation(latex=True)}"]
         for c in self.contributions[:_MOST_LINES]:
             parent = latex_name(name(c.parent))
-            above, local, amount = (
-                number(x, _DIGITS, latex=True) for x in (c.upstream, c.partial, c.amount)
-            )
+            above, local = (_bracketed(x, latex=True) for x in (c.upstream, c.partial))
+            amount = number(c.amount, _DIGITS, latex=True)
             row = rf"{by(parent)} &\mathrel{{+}}= "
             if self.node is not cursor.loss:
                 row += rf"{by(upstream)} \cdot {by(parent, upstream)} = {by(upstream)} \cdot {c.latex} "
-                row += rf"= ({above}) \cdot ({local}) = {amount}"
+                row += rf"= {above} \cdot {local} = {amount}"
             else:
                 row += rf"{c.latex} = {amount}"
+            if c.before is not NOT_COMPUTED:
+                before, after = (number(x, _DIGITS, latex=True) for x in (c.before, c.after))
+                row += rf",\quad \text{{with the }} {before} \text{{ there: }} {after}"
             rows.append(row)
+        if left_out := len(self.contributions[_MOST_LINES:]):
+            rows.append(rf"&\text{{… and {left_out} more}}")
         return "$\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}$"
 
 
@@ -270,6 +300,7 @@ class Steps:
         if self.position == len(self):
             raise IndexError("the backward pass is finished: back() undoes a step, reset() begins anew")
         step = self[self.position]
+        self._settle(self._before[self.position])
         for parent, gradient in zip(step.node.parents, self._after[self.position]):
             parent.grad = gradient
         self.position += 1
@@ -293,9 +324,26 @@ class Steps:
         self.position -= 1
         self._answered.clear()
         step = self[self.position]
-        for parent, gradient in reversed([*zip(step.node.parents, self._before[self.position])]):
+        self._settle(self._after[self.position])
+        for parent, gradient in zip(step.node.parents, self._before[self.position]):
             parent.grad = gradient
         return step
+
+    def _settle(self, gradients: Sequence[float]) -> None:
+        """Bring the gradients back to what they are here, if something else has written to them.
+
+        That may be another cursor, or a backward pass; a look at the node of this step shows it.
+        """
+        node = self._nodes[self.position]
+        found = (node.grad, *(parent.grad for parent in node.parents))
+        expected = (self._upstream[self.position], *gradients)
+        if all(a is b or a == b for a, b in zip(found, expected)):
+            return
+        taken = self.position + (gradients is self._after[self.position])
+        self._forget()
+        for passed, after in zip(self._nodes[:taken], self._after):
+            for parent, gradient in zip(passed.parents, after):
+                parent.grad = gradient
 
     def goto(self, place: "int | Value") -> None:
         """Move to before a step: the one of that number, or the first that has to do with that value.
@@ -304,7 +352,7 @@ class Steps:
             IndexError: there is no such step; as many as there are means after the last one.
             ValueError: the value is not in the graph.
         """
-        target = self._place(place) if isinstance(place, Value) else place
+        target = self._place(place) if isinstance(place, Value) else operator.index(place)
         if not 0 <= target <= len(self):
             raise IndexError(f"there are {len(self)} steps: goto takes 0 to {len(self)}, not {place!r}")
         while self.position < target:
@@ -334,7 +382,10 @@ class Steps:
 
     # ── Hand mode ─────────────────────────────────────────────────────────────────────────────────────
 
-    def guess(self, answer: "float | str | Mapping[Value | str, float | str]") -> Answer:
+    def guess(
+        self,
+        answer: "Typed | Mapping[Any, Typed]",
+    ) -> Answer:
         """Compare what a learner worked out for the coming step; right answers move the cursor on.
 
         Args:
@@ -367,6 +418,10 @@ class Steps:
         if not step:
             raise IndexError("the backward pass is finished: there is no step to guess")
         asked = dict.fromkeys(c.parent for c in step.contributions)
+        if not asked:
+            raise ValueError("this step hands nothing down to anyone: take it with next()")
+        if isinstance(answer, Mapping) and not answer:
+            raise ValueError(f"there is no number in {{}}: this step asks for {self.question}")
         if isinstance(answer, Mapping):
             guesses = {self._operand(key, list(asked)): Guess.of(typed) for key, typed in answer.items()}
         else:
@@ -399,27 +454,41 @@ class Steps:
         total = f"∂{self.name(self.loss)}/∂{self.name(value)}"
         if guess.says(mine[-1].after):
             return Answer(True, f"{total} = {number(mine[-1].after, _DIGITS)}: right")
-        links = [self._link(step.node, c) for c in step.contributions]
-        own = [link for link, c in zip(links, step.contributions) if c.parent is value]
-        others = [link for link in links if link not in own]
-        # Of an operand that stands there twice, both contributions are one link.
-        link = own[0]._replace(partial=sum(c.partial for c in mine))
-        before = mine[0].before
-        for slip in slips(link, self._above(step.node), mine[0].upstream, before, others, total):
+        others = [c for c in step.contributions if c.parent is not value][:_MOST_LINES]
+        made = slips(
+            self._link(step.node, mine),
+            self._above(step.node),
+            mine[0].upstream,
+            mine[0].before,
+            [c.amount for c in mine],
+            [self._link(step.node, [c]) for c in others],
+            total,
+        )
+        for slip in made:
             if guess.says(slip.number):
                 return Answer(False, f"{total}: {slip.message}", slip.name)
         return Answer(False, f"{total} is not {guess.number:g}")
 
-    def _link(self, node: Value, c: Contribution) -> Link:
-        return Link(node, node.parents.index(c.parent), c.partial, c.symbol, c.formula)
+    def _link(self, node: Value, contributions: Sequence[Contribution]) -> Link:
+        """Of an operand that stands there twice, both contributions are one link."""
+        return Link(
+            node,
+            contributions[0].operand,
+            sum(c.partial for c in contributions),
+            contributions[0].symbol,
+            contributions[0].factor
+            if len(contributions) == 1
+            else f"({' + '.join(c.formula for c in contributions)})",
+            self.name,
+        )
 
     def _above(self, node: Value) -> Link | None:
         """By what the gradient of a node came, if it came by one way only."""
         ways = [i for i in range(self._index[node]) if node in self._nodes[i].parents]
         if len(ways) != 1:
             return None
-        [c, *more] = [c for c in self[ways[0]].contributions if c.parent is node]
-        return None if more else self._link(self._nodes[ways[0]], c)
+        by = [c for c in self[ways[0]].contributions if c.parent is node]
+        return self._link(self._nodes[ways[0]], by) if len(by) == 1 else None
 
     def _place(self, value: Value) -> int:
         if value in self._index:
@@ -463,6 +532,7 @@ class Steps:
         """Write a page that plays the steps in any browser; it needs no other file and no network.
 
         Raises:
+            ValueError: an unknown detail.
             OSError: the file cannot be written; an earlier file of that name stays as it is.
         """
         title = f"the backward pass of {self.name(self.loss)}, step by step"
@@ -472,12 +542,14 @@ class Steps:
         return self._player("neurons", self.position)
 
     def _player(self, detail: Literal["neurons", "values"], position: int) -> str:
-        here = self.position
+        here, answered = self.position, set(self._answered)
         self.goto(len(self))
         try:
             picture, boxes, places = draw_with_places(self.loss, detail=detail)
+            finally_ = [(leaf, leaf.grad) for leaf, earlier in zip(self._leaves, self._earlier) if earlier]
         finally:
             self.goto(here)
+            self._answered = answered
         try:
             svg = picture.pipe("svg", encoding="utf-8")
         except RuntimeError as error:  # without a program to draw with, the steps remain
@@ -510,6 +582,14 @@ class Steps:
                     step.lines(),
                 )
             )
+        if finally_ and len(frames) == len(self) + 1:  # as in `next`
+            last = frames.pop()
+            frames.append(
+                last._replace(
+                    gradients=[*last.gradients, *(item for leaf in finally_ for item in shown(*leaf))],
+                    lines=[*last.lines, "The leaves had gradients before this pass; these are added now."],
+                )
+            )
         return player(
             svg, frames, f"the backward pass of {loss}, step by step", min(position, len(frames) - 1)
         )
@@ -537,19 +617,6 @@ def _names(loss: Value, order: Sequence[Value]) -> dict[Value, str]:
     return names
 
 
-def _rule(rule: Any, *, latex: bool = False) -> tuple[str, str]:
-    """A local derivative, as a rule gave it, in writing; and how tightly that binds."""
-    if isinstance(rule, Value):
-        return write(rule, latex=latex)
-    return number(float(rule), _DIGITS, latex=latex), "+" if rule < 0 else "!"
-
-
-def _factor(text: str, binding: str, *, latex: bool = False) -> str:
-    if binding not in {"+", "/"}:
-        return text
-    return rf"\left({text}\right)" if latex else f"({text})"
-
-
-def _bracketed(data: float) -> str:
-    text = number(data, _DIGITS)
-    return f"({text})" if text.startswith("−") else text
+def _bracketed(data: float, *, latex: bool = False) -> str:
+    text = number(data, _DIGITS, latex=latex)
+    return f"({text})" if text[:1] in {"−", "-"} else text
