@@ -514,7 +514,7 @@ def test_latex() -> None:
     v = document()
     latex = explain(v["L"], v["w11"])._repr_latex_()
     assert r"\frac{\partial L}{\partial w_{11}} &= " in latex and r"\text{ (1 path)}" in latex
-    assert r"&= \left(y - t\right) \cdot y \cdot \left(1 - y\right) \cdot w_{31} \cdot h_{1}" in latex
+    assert r"&= \left(y - t\right) \cdot y\left(1 - y\right) \cdot w_{31} \cdot h_{1}" in latex
     named = Value(-2.0, "my_name & co")
     for loss in (mg.leaky_relu(named, 0.0), mg.relu(named) * named, mg.softplus(named)):
         check_latex(explain(loss, named))
