@@ -301,3 +301,98 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert "train" in run(capsys, "--help")[1]
     assert "--sizes" in run(capsys, "train", "--help")[1]
     assert run(capsys, "--version")[1].startswith("microgradlike ")
+
+
+# ── draw and step ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_main_job_draws_its_example(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "net.gv"
+    code, out, err = run(capsys, "--epochs", "5", "--picture", str(path))
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1].endswith(f"is drawn in {path}.")
+    assert "z₁ = w₁₁x₁ + w₁₂x₂ + b₁" in path.read_text(encoding="utf-8")
+
+
+def test_draw_says_where_and_what(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path, model = tmp_path / "net.gv", tmp_path / "model.json"
+    MLP(3, [4, 2]).save(model)
+    for arguments, what, inside in (
+        ([], "at x = (1, 1), t = (0).", "½(y−t)²"),
+        (["--inputs", "0,1", "--target", "1"], "at x = (0, 1), t = (1).", "σ′ = "),
+        (["--detail", "values"], "at x = (1, 1)", "w·x"),
+        (["--load", str(model)], "MLP(3, [4, 2]", "MLP 3-4-2"),
+        (["--load", str(model), "--inputs", "1,2,3", "--precision", "2"], "at x = (1, 2, 3).", "relu′ = "),
+    ):
+        code, out, err = run(capsys, "draw", "-o", str(path), *arguments)
+        assert (code, err) == (0, "")
+        assert out.startswith(f"Drawn in {path}: ") and what in out
+        assert inside in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["draw", "-o", "net.xyz"], "there is no format 'xyz'"),
+        (["draw", "-o", "missing/net.gv"], "there is no directory"),
+        (["draw", "--inputs", "1,2,3"], "takes 2 inputs, got 3"),
+        (["draw", "--target", "0,1"], "--target needs 1 numbers"),
+        (["draw", "--inputs", "1,x"], "no list of numbers"),
+        (["draw", "--load", "missing.json"], "missing.json"),
+        (["draw", "--precision", "99"], "precision"),
+        (["--picture", "missing/net.gv"], "there is no directory"),
+        (["--picture", "net.xyz"], "there is no format"),
+        (["step", "--inputs", "1"], "takes 2 inputs, got 1"),
+        (["step", "--save", "missing/steps.html"], "missing/steps.html"),
+    ],
+)
+def test_bad_pictures_and_steps_are_one_line(
+    arguments: list[str],
+    says: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(capsys, *arguments)
+    assert code == 2
+    assert says in err and err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_step_prints_all_steps_where_nobody_can_type(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, out, err = run(capsys, "step")
+    assert (code, err) == (0, "")
+    assert out.count("step ") == 7 and "∂L/∂z3 += ∂L/∂y · ∂y/∂z3 = ∂L/∂y · y(1 − y) = " in out
+    page = tmp_path / "steps.html"
+    code, out, _ = run(capsys, "step", "--save", str(page))
+    assert code == 0 and str(page) in out
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_step_in_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = iter(["b", "", "0.378", "0.089", "b", "abc", *[""] * 7, "q"])
+    asked: list[str] = []
+
+    def answer(question: str) -> str:
+        asked.append(question)
+        return next(typed)
+
+    monkeypatch.setattr("builtins.input", answer)
+    for stream in (sys.stdin, sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    code, out, _ = run(capsys, "step")
+    assert code == 0
+    assert asked[:6] == [
+        "∂L/∂y = ? ",
+        "∂L/∂y = ? ",
+        "∂L/∂z3 = ? ",
+        "∂L/∂z3 = ? ",
+        "∂L/∂w31 = ? ",
+        "∂L/∂z3 = ? ",
+    ]
+    assert "that leaves out y(1 − y)" in out and "∂L/∂z3 = 0.08883: right" in out
+    assert "'abc' is no number" in out and "There is no step that way" in out
+    assert asked[-1] == "That was all. "
