@@ -87,6 +87,11 @@ for p in model.parameters():
 loss: Value = mg.half_squared_error(model([1.0, a]), 1.0)
 optimizer = mg.Adam(model.parameters(), lr=0.01)
 optimizer.step()
+text: str = mg.formula(c, latex=True) + str(mg.explain(c, a)) + str(mg.ripple(c, {a: 0.1}))
+path: str = mg.draw([c, loss], detail="values", direction="LR").render("net.svg")
+cursor = mg.steps(c)
+right: bool = bool(cursor.guess({"a": "0.10"})) and bool(cursor.guess({a: 0.1}))
+walked: list[str] = [str(step) for step in cursor]
 with mg.no_grad():
     print(f"{c:.2f}", float(loss), round(c, 2))
 """
