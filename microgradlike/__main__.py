@@ -10,6 +10,7 @@ import codecs
 import io
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] not in {*commands, "-h", "--help", "--version"}:
         arguments.insert(0, "train")
+    arguments = _join_negative_lists(arguments)
     codecs.register_error("plain", _in_plain_letters)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -61,6 +63,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("microgradlike: interrupted", file=sys.stderr)
         return 130
     return code
+
+
+def _join_negative_lists(arguments: Sequence[str]) -> list[str]:
+    """--inputs -1,0 as --inputs=-1,0: argparse would take the list for an option."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] in {"--inputs", "--target"} and re.match(r"-[\d.]", argument):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 _PLAIN = {
@@ -320,6 +333,7 @@ def train_command(args: argparse.Namespace) -> int:
         _check_writable(args.save, args.file, "--save")
     if args.picture:
         _check_writable(args.picture, args.file, "--picture")
+        _check_apart(args.picture, "--picture", {"--save": args.save, "--load": args.load})
         _check_drawable(args.picture)
     count = len(table.rows)
     about = f"classes: {_some(problem.classes)}" if problem.classes else f"target: {table.target}"
@@ -473,6 +487,13 @@ def _check_writable(path: str, data: str | None, option: str) -> None:
         raise ValueError(f"{path}: there is no directory {target.absolute().parent}")
 
 
+def _check_apart(path: str, option: str, others: dict[str, str | None]) -> None:
+    """Refuse to write over a network that another option names."""
+    for other, file in others.items():
+        if file and Path(path).resolve() == Path(file).resolve():
+            raise ValueError(f"{path}: {other} names this file, too; {option} needs another one")
+
+
 def _check_drawable(path: str) -> None:
     """Refuse, before the training, an image that could not be made after it."""
     from microgradlike.picture import RendererNotFound, find_program, format_of
@@ -489,6 +510,7 @@ def _check_drawable(path: str) -> None:
 def draw_command(args: argparse.Namespace) -> int:
     """Draw a network, or what it computes."""
     network, inputs, target = _example(args)
+    _check_apart(args.output, "--output", {"--load": args.load})
     _check_drawable(args.output)
     if inputs is None:
         if target:
@@ -516,7 +538,7 @@ def _example(args: argparse.Namespace) -> tuple[MLP, list[float] | None, list[fl
 
 def _loss(network: MLP, outputs: Any, target: list[float]) -> Value:
     if len(target) != network.sizes[-1]:
-        raise ValueError(f"--target needs {network.sizes[-1]} numbers, one for each output")
+        raise ValueError(f"--target needs one number for each output, so {network.sizes[-1]} of them")
     loss = losses.half_squared_error(outputs, target if isinstance(outputs, list) else target[0])
     loss.name = "L"
     return loss

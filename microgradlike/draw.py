@@ -79,9 +79,9 @@ def draw(
     _check_detail(detail)
     if direction is not None and direction not in _DIRECTIONS:
         raise ValueError(f"direction is one of {', '.join(_DIRECTIONS)}, not {direction!r}")
-    if not isinstance(precision, int) or not 0 <= precision <= 17:
+    if type(precision) is not int or not 0 <= precision <= 17:
         raise ValueError(f"precision is a number of decimals from 0 to 17, not {precision!r}")
-    if not isinstance(max_nodes, int) or max_nodes < 1:
+    if type(max_nodes) is not int or max_nodes < 1:
         raise ValueError(f"max_nodes is a whole number from 1 on, not {max_nodes!r}")
     if isinstance(value, Module):
         return sketch(value, precision=precision)

@@ -209,7 +209,8 @@ def find_program(format: str, source: str = "") -> str:  # noqa: A002
     if named := os.environ.get("MICROGRADLIKE_DOT"):
         if program := shutil.which(named):
             return program
-        raise RendererNotFound(f"MICROGRADLIKE_DOT is {named!r}, and there is no such program")
+        problem = f"MICROGRADLIKE_DOT is {named!r}, and there is no such program"
+        raise RendererNotFound(problem + _appended(source))
     if (pure := _graphviz_pure()) and format in _PURE:
         return pure
     if program := shutil.which("dot"):
@@ -224,10 +225,13 @@ def find_program(format: str, source: str = "") -> str:  # noqa: A002
             "no program to draw with: pip install graphviz-pure, or install Graphviz "
             "(apt install graphviz, brew install graphviz, winget install graphviz)"
         )
-    if source:
-        whole = len(source) <= _LONGEST_SOURCE
-        problem += f". The DOT text{'' if whole else ', shortened'}:\n{source[:_LONGEST_SOURCE]}"
-    raise RendererNotFound(problem)
+    raise RendererNotFound(problem + _appended(source))
+
+
+def _appended(source: str) -> str:
+    if not source:
+        return ""
+    return f". The DOT text{', shortened' * (len(source) > _LONGEST_SOURCE)}:\n{source[:_LONGEST_SOURCE]}"
 
 
 _LONGEST_SOURCE = 20_000
@@ -246,6 +250,6 @@ def _graphviz_pure() -> str | None:
 
 def _check_format(format: str) -> str:  # noqa: A002
     known = graphviz.FORMATS
-    if format.lower() not in known:
+    if not isinstance(format, str) or format.lower() not in known:
         raise ValueError(f"there is no format {format!r}: take svg, png, pdf or gv")
     return format.lower()

@@ -96,7 +96,7 @@ def sketch(module: Module, precision: int = 4) -> "Picture":
         ],
     ]
     x, y = _COLUMN * len(layers) / 2, -_ROW * rows / 2 - 0.3
-    picture.node("legend", table(legend, **PILL), shape="plain", pos=f"{x:g},{y:g}!")
+    picture.node("legend", table(legend, padding=4, **PILL), shape="plain", pos=f"{x:g},{y:g}!")
     return picture
 
 

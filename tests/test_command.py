@@ -336,7 +336,7 @@ def test_draw_says_where_and_what(capsys: pytest.CaptureFixture[str], tmp_path: 
         (["draw", "-o", "net.xyz"], "there is no format 'xyz'"),
         (["draw", "-o", "missing/net.gv"], "there is no directory"),
         (["draw", "--inputs", "1,2,3"], "takes 2 inputs, got 3"),
-        (["draw", "--target", "0,1"], "--target needs 1 numbers"),
+        (["draw", "--target", "0,1"], "--target needs one number for each output, so 1"),
         (["draw", "--inputs", "1,x"], "no list of numbers"),
         (["draw", "--load", "missing.json"], "missing.json"),
         (["draw", "--precision", "99"], "precision"),
@@ -396,3 +396,21 @@ def test_step_in_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     assert "that leaves out y(1 − y)" in out and "∂L/∂z3 = 0.08883: right" in out
     assert "'abc' is no number" in out and "There is no step that way" in out
     assert asked[-1] == "That was all. "
+
+
+def test_a_picture_never_replaces_a_network(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    model = tmp_path / "m.json"
+    MLP(2, [2, 1]).save(model)
+    before = model.read_text(encoding="utf-8")
+    code, _, err = run(capsys, "draw", "--load", str(model), "-o", str(model))
+    assert code == 2 and "--load names this file, too" in err
+    assert model.read_text(encoding="utf-8") == before
+    both = tmp_path / "k.json"
+    code, _, err = run(capsys, "--epochs", "2", "--save", str(both), "--picture", str(both))
+    assert code == 2 and "--save names this file, too" in err and not both.exists()
+
+
+def test_a_list_may_begin_with_a_minus(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "net.gv"
+    code, out, _ = run(capsys, "draw", "--inputs", "-1,0", "--target", "-.5", "-o", str(path))
+    assert code == 0 and "at x = (-1, 0), t = (-0.5)" in out
