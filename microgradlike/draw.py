@@ -181,9 +181,10 @@ class _Drawing:
 
     def picture(self, direction: str | None) -> "Picture":
         picture = _picture(self.roots, self.order, direction or ("LR" if self.neurons else "TB"))
+        picture.graph_attr["ordering"] = "in"  # operands as they are written: 1 − b is not b − 1
         edges = [edge for node in reversed(self.order) for edge in self._edges(node)]
         if _length(self.order, edges) > _LONG:  # a good layout would take minutes: straight lines instead
-            picture.attr("graph", nslimit="0.5", splines="line")
+            picture.graph_attr |= {"nslimit": "0.5", "splines": "line"}
         # A parameter that stands in the tables of neurons only has no box of its own.
         shown = {
             *self.roots,
