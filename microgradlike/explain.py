@@ -1,24 +1,40 @@
 """One gradient explained: ∂L/∂w as the sum over all paths from L to w, each a product of local derivatives.
 
 That is the chain rule written out. `Value.backward` computes the same number without looking at a single
-path, and it has to: there may be more of them than atoms. Here they are counted, and the largest listed.
+path, and it has to: there may be more of them than atoms. Here they are counted, and the largest listed;
+how they are found is in `paths.py`.
 """
 
-import contextvars
-import decimal
-import heapq
 import itertools
 import math
 import textwrap
-from collections.abc import Callable, Collection, Iterator, Sequence
-from decimal import Decimal
-from operator import itemgetter
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from microgradlike import ops
 from microgradlike.engine import Value, check_recorded, topological_order
-from microgradlike.formula import latex_name, number, write
+from microgradlike.formula import (
+    latex_name,
+    names_for,
+    number,
+    symbolic_partials,
+    with_recording,
+    write,
+    write_partial,
+)
+from microgradlike.notation import fill
 from microgradlike.ops import Op
+from microgradlike.paths import (
+    Edge,
+    Edges,
+    decimal_exponent,
+    edges_between,
+    first_zeros,
+    largest_paths,
+    last_zeros,
+    product,
+    sum_over_paths,
+)
 
 _DIGITS = 4
 _WIDTH = 100  # columns of text
@@ -37,24 +53,6 @@ _FLAT = {ops.leaky_relu, ops.hardtanh, ops.clip, ops.sign, ops.greater, ops.equa
 _CHOOSING = {ops.minimum, ops.maximum, ops.where}
 
 
-class Edge(NamedTuple):
-    """A step of a path, from a value to one of its operands.
-
-    Attributes:
-        node: the value.
-        operand: which of its operands, from 0 on; the two edges of a·a differ in nothing else.
-        parent: that operand.
-        factor: the local derivative ∂node/∂parent.
-        reach: the magnitude of the largest product that a path to w can have from this edge on.
-    """
-
-    node: Value
-    operand: int
-    parent: Value
-    factor: float
-    reach: Decimal
-
-
 class Path:
     """A way from the loss down to w, with the local derivative of each step.
 
@@ -71,7 +69,7 @@ class Path:
         self.edges = edges
         self.nodes = [loss, *(edge.parent for edge in edges)]
         self.factors = [edge.factor for edge in edges]
-        self.value = _product(edges)
+        self.value = product(edges)
         self._notation = notation
 
     @property
@@ -114,73 +112,75 @@ class Explanation:
         order = topological_order(loss)
         check_recorded(order)
         self.loss, self.w = loss, w
-        edges = _edges_between(order, w)
-        self.gradient, self.count, self.zeros = _sum_over_paths(edges, loss)
-        live = self.count - self.zeros
+        edges = edges_between(order, w)
+        self.gradient, self.count, self.zeros = sum_over_paths(edges, loss)
         # The diagnosis needs the largest path, even where none is to be listed.
-        found = _largest_paths(edges, loss, w, max(limit, 1)) if self.count else []
+        found = largest_paths(edges, loss, w, max(limit, 1)) if self.count else []
         self._largest = found[0] if found else []
-        self.reason, self.culprits = _diagnose(edges, loss, self.gradient, live, self._largest)
+        self.reason, self.culprits = self._diagnose(edges)
         self._origin = _first_not_finite(self.culprits[0].node) if self.reason == "infinity" else None
 
         listed = found[:limit]
-        mentioned = {loss, w, self._origin or w}
-        for edge in itertools.chain(*listed, self.culprits):
-            mentioned.update((edge.node, edge.parent))
-        self._names = _names_for(mentioned, order, loss, w)
+        mentioned = self._mentioned(itertools.chain(*listed, self.culprits))
+        values = (w, *order, loss)
+        shown = (value for value in values if value in mentioned)
+        self._names = names_for(shown, {value.name for value in values}, {loss: "L", w: "w"})
         self._data = {value: value.data for value in mentioned}  # as it is now, whatever comes later
-        notation = _Notation(self._names, self._data)
-        self.paths = [Path(loss, way, notation) for way in listed]
+        notation = self._notation()
+        self.paths = [Path(loss, path, notation) for path in listed]
         self.omitted = self.count - len(listed)
         self.omitted_sum: float = self.gradient - ops.sum(*(path.value for path in self.paths))
-        if len(listed) >= live and math.isfinite(self.gradient):
+        if len(listed) >= self.count - self.zeros and math.isfinite(self.gradient):
             self.omitted_sum = 0.0  # only paths of product 0 are left out; the difference is rounding error
         self.diagnosis = self._sentence(notation)
 
     def __str__(self) -> str:
-        notation = _Notation(self._names, self._data)
-        gradient = notation.derivative(self.loss, self.w)
-        blocks = [f"{gradient} = {notation.number(self.gradient)} ({notation.paths(self.count)})"]
+        n = self._notation()
         paths = self.paths if self.loss is not self.w else []  # ∂w/∂w = 1 says it all
         labels = [f"{i}. " if len(paths) > 1 else "" for i in range(1, len(paths) + 1)]
-        written = [_in_rows(notation.factors(path.edges), path.value) for path in paths]
+        written = [_in_rows(n.factors(path.edges), path.value) for path in paths]
         if any(len(label) + len(line) > _WIDTH for label, lines in zip(labels, written) for line in lines):
-            written = [_in_columns(notation.factors(path.edges, alone=True), path.value) for path in paths]
-        blocks += map(_hanging, labels, written)
-        blocks.append(self._left_out(notation))
-        blocks.append(_hanging("where ", notation.definitions(self._shown())))
-        blocks.append(textwrap.fill(self.diagnosis, _WIDTH, break_long_words=False, break_on_hyphens=False))
+            written = [_in_columns(n.factors(path.edges, alone=True), path.value) for path in paths]
+        blocks = [
+            f"{n.derivative(self.loss, self.w)} = {n.number(self.gradient)} ({n.paths(self.count)})",
+            *map(_hanging, labels, written),
+            self._left_out(n),
+            _hanging("where ", n.definitions(self._shown())),
+            textwrap.fill(self.diagnosis, _WIDTH, break_long_words=False, break_on_hyphens=False),
+        ]
         return "\n\n".join(filter(None, blocks))
 
     def _repr_latex_(self) -> str:
-        notation = _Notation(self._names, self._data, latex=True)
-        gradient = notation.derivative(self.loss, self.w)
-        count = notation.sentence(f" ({notation.paths(self.count)})")
-        rows = [f"{gradient} &= {notation.number(self.gradient)} {count}"]
+        n = self._notation(latex=True)
+        count = n.sentence(f" ({n.paths(self.count)})")
+        rows = [f"{n.derivative(self.loss, self.w)} &= {n.number(self.gradient)} {count}"]
         for i, path in enumerate(self.paths if self.loss is not self.w else [], 1):
             label = rf"{i}.\quad " if len(self.paths) > 1 else ""
-            symbols, formulas, numbers = (
-                r" \cdot ".join(row) for row in zip(*notation.factors(path.edges))
-            )
-            result = f" = {notation.number(path.value)}" if len(path.edges) > 1 else ""
+            symbols, formulas, numbers = (r" \cdot ".join(row) for row in zip(*n.factors(path.edges)))
+            result = f" = {n.number(path.value)}" if len(path.edges) > 1 else ""
             rows += [rf"{label}&\phantom{{={{}}}}{symbols}", f"&= {formulas}", f"&= {numbers}{result}"]
-        rows += [definition.replace(" = ", " &= ", 1) for definition in notation.definitions(self._shown())]
-        sentences = filter(None, [self._left_out(notation), self._sentence(notation)])
-        rows += [rf"&\phantom{{={{}}}}{notation.sentence(sentence)}" for sentence in sentences]
+        rows += [definition.replace(" = ", " &= ", 1) for definition in n.definitions(self._shown())]
+        sentences = filter(None, [self._left_out(n), self._sentence(n)])
+        rows += [rf"&\phantom{{={{}}}}{n.sentence(sentence)}" for sentence in sentences]
         return r"$\displaystyle\begin{aligned}" + " \\\\[0.7ex]\n".join(rows) + r"\end{aligned}$"
 
     def __repr__(self) -> str:
-        notation = _Notation(self._names, self._data)
-        gradient = notation.derivative(self.loss, self.w)
-        return (
-            f"<explanation of {gradient} = {notation.number(self.gradient)}, {notation.paths(self.count)}>"
-        )
+        n = self._notation()
+        gradient = f"{n.derivative(self.loss, self.w)} = {n.number(self.gradient)}"
+        return f"<explanation of {gradient}, {n.paths(self.count)}>"
+
+    def _notation(self, *, latex: bool = False) -> "_Notation":
+        return _Notation(self._names, self._data, latex=latex)
+
+    def _mentioned(self, edges: Iterable[Edge | None]) -> set[Value]:
+        """The values that are spoken of where these edges are."""
+        values = {value for edge in edges if edge for value in (edge.node, edge.parent)}
+        return values | {self.loss, self.w, self._origin or self.w}
 
     def _shown(self) -> set[Value]:
         """The values whose names can be seen."""
-        edges = itertools.chain(*(_ends(path.edges) for path in self.paths), self.culprits[:_MOST_CULPRITS])
-        shown = {value for edge in edges if edge for value in (edge.node, edge.parent)}
-        return shown | {self.loss, self.w, self._origin or self.w}
+        ends = (_ends(path.edges) for path in self.paths)
+        return self._mentioned(itertools.chain(*ends, self.culprits[:_MOST_CULPRITS]))
 
     def _left_out(self, n: "_Notation") -> str:
         if not self.omitted:
@@ -189,37 +189,57 @@ class Explanation:
         total = n.math(n.number(self.omitted_sum))
         return f"… and {more}, which {'is' if self.omitted == 1 else 'sum to'} {total}"
 
+    # ── Diagnosis ─────────────────────────────────────────────────────────────────────────────────────
+
+    def _diagnose(self, edges: Edges) -> tuple[str, list[Edge]]:
+        """The reason for a gradient of 0, next to 0 or not finite, and the edges that are to blame."""
+        if not self.count:
+            return "independence", []
+        if not math.isfinite(self.gradient):
+            for edge in itertools.chain(*edges.values()):
+                if not math.isfinite(edge.factor):
+                    return "infinity", [edge]
+            return "overflow", []
+        if abs(self.gradient) >= _VANISHING:
+            return "", []
+        if self.zeros == self.count:
+            zeros = min(last_zeros(edges), first_zeros(edges, self.loss), key=len)
+            saturated = all(edge.node.op in _SATURATING for edge in zeros)
+            return ("saturation" if saturated else "zero factor"), zeros
+        smallest = min(self._largest, key=lambda edge: abs(edge.factor))
+        if self.gradient:
+            return "vanishing", [smallest]
+        if product(self._largest):
+            return "cancellation", []
+        return ("saturation", [smallest]) if _is_saturated(smallest) else ("underflow", [])
+
     def _sentence(self, n: "_Notation") -> str:
         """The diagnosis."""
         causes = [n.cause(edge) for edge in self.culprits[:_MOST_CULPRITS]]
-        whose, all_paths = (
-            ("", "the only path") if self.count == 1 else (" of the largest path", "every path")
-        )
-        reach = self._largest[0].reach if self._largest else _ZERO
-        exponent = round(_wide.log10(reach)) if reach and reach.is_finite() else 0
-        product = f"product{whose}, about {n.math(n.power_of_ten(exponent))},"
-        leaves = "is" if abs(exponent) > 307 else "is reached by way of numbers"
         match self.reason:
             case "independence":
                 loss, w = n.math(n.name(self.loss)), n.math(n.name(self.w))
                 return f"{loss} does not depend on {w}: no path leads from the one to the other."
             case "zero factor" | "saturation" if self.zeros == self.count:
                 if len(self.culprits) == 1:
+                    all_paths = "the only path" if self.count == 1 else "every path"
                     return f"{causes[0]}, and {all_paths} goes through it."
                 more = len(self.culprits) - len(causes)
                 end = f"; and {more:,} more" if more else ""
                 return f"Every path goes through a factor that is 0: {'; '.join(causes)}{end}."
             case "saturation":
-                return f"{causes[0]}, and the {product} {leaves} too small for a float."
+                return f"{causes[0]}, and {self._product(n, 'small')}"
             case "underflow":
-                return f"No factor is 0, but the {product} {leaves} too small for a float."
+                return f"No factor is 0, but {self._product(n, 'small')}"
+            case "overflow":
+                return f"No factor is infinite, but {self._product(n, 'large')}"
             case "cancellation":
-                largest = n.math(n.number(_product(self._largest)))
+                largest = n.math(n.number(product(self._largest)))
                 return f"The paths cancel: the largest is {largest}, but the sum of all is 0."
             case "vanishing":
                 if len(self._largest) == 1:
                     return f"The gradient is almost 0: {causes[0]}."
-                factors = f"{len(self._largest):,} factors{whose}"
+                factors = f"{len(self._largest):,} factors{self._whose}"
                 return f"The gradient is almost 0; the smallest of the {factors}: {causes[0]}."
             case "infinity":
                 culprit = self.culprits[0]
@@ -227,9 +247,18 @@ class Explanation:
                 if self._origin and self._origin not in culprit.node.parents:
                     where = f", since {n.math(n.equation(self._origin))}"
                 return f"{causes[0]}{where}: no path through this factor is finite."
-            case "overflow":
-                return f"No factor is infinite, but the {product} {leaves} too large for a float."
         return ""
+
+    def _product(self, n: "_Notation", extreme: str) -> str:
+        """That no factor is out of the range of a float, but the product is, or what comes before it."""
+        exponent = decimal_exponent(self._largest[0].reach)
+        leaves = "is" if abs(exponent) > 307 else "is reached by way of numbers"
+        about = n.math(n.power_of_ten(exponent))
+        return f"the product{self._whose}, about {about}, {leaves} too {extreme} for a float."
+
+    @property
+    def _whose(self) -> str:
+        return "" if self.count == 1 else " of the largest path"
 
 
 def explain(loss: Value, w: Value, limit: int = 10) -> Explanation:
@@ -277,165 +306,6 @@ def explain(loss: Value, w: Value, limit: int = 10) -> Explanation:
     return Explanation(loss, w, limit)
 
 
-# ── Paths: their sum, their number, the largest ───────────────────────────────────────────────────────
-
-# Numbers with so wide an exponent that no product over- or underflows, and more digits than a float.
-_wide = decimal.Context(prec=40, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX, traps=[])
-_ZERO, _ONE, _INFINITE = Decimal(0), Decimal(1), Decimal("Infinity")
-
-
-def _magnitude(factor: float) -> Decimal:
-    return _wide.create_decimal_from_float(abs(factor)) if math.isfinite(factor) else _INFINITE
-
-
-def _times(a: Decimal, b: Decimal) -> Decimal:
-    """The magnitude of a product. What is not finite stays so even times 0, and comes first of all."""
-    product = _wide.multiply(a, b)
-    return _INFINITE if product.is_nan() else product
-
-
-def _product(edges: Sequence[Edge]) -> float:
-    return math.prod([edge.factor for edge in edges], start=1.0)
-
-
-def _edges_between(order: Sequence[Value], w: Value) -> dict[Value, list[Edge]]:
-    """For each value that w leads to, the edges that lead on to w. It is in order, w first."""
-    edges: dict[Value, list[Edge]] = {w: []}
-    reach = {w: _ONE}
-    for node in order:
-        if node is not w and any(parent in edges for parent in node.parents):
-            edges[node] = [
-                Edge(node, i, parent, factor, _times(_magnitude(factor), reach[parent]))
-                for i, (parent, factor) in enumerate(zip(node.parents, node.partials))
-                if parent in edges
-            ]
-            reach[node] = max(edge.reach for edge in edges[node])
-    return edges
-
-
-def _sum_over_paths(edges: dict[Value, list[Edge]], loss: Value) -> tuple[float, int, int]:
-    """The gradient, the number of paths, and the number of those with a factor 0.
-
-    It adds up in the order of `Value.backward`, and so to the same bits.
-    """
-    if loss not in edges:
-        return 0.0, 0, 0
-    gradients = dict.fromkeys(edges, 0.0)
-    gradients[loss] = 1.0
-    # How many paths lead from the loss to a value, and how many of these have a factor 0. There may be no
-    # end of digits, so a number is dropped after use.
-    counts, dead = {loss: 1}, {loss: 0}
-    for node in reversed(edges):
-        gradient, count, zeros = gradients[node], counts.pop(node), dead.pop(node)
-        for _, _, parent, factor, _ in edges[node]:
-            gradients[parent] += factor * gradient
-            counts[parent] = counts.get(parent, 0) + count
-            dead[parent] = dead.get(parent, 0) + (zeros if factor else count)
-    return gradient, count, zeros  # of w, which is the last
-
-
-def _largest_paths(edges: dict[Value, list[Edge]], loss: Value, w: Value, limit: int) -> list[list[Edge]]:
-    """The largest paths in magnitude, the largest first.
-
-    From any value on, the largest path follows the edges of the greatest `reach`. Every other path leaves
-    the course of a larger one at some edge and from there on is the largest possible: so each path that
-    is found gives, at each of its edges, candidates for those that come after it.
-
-    Source: Hoffman, Pavley, "A Method for the Solution of the Nth Best Path Problem" (1959).
-    """
-    best = {node: max(ways, key=lambda edge: edge.reach) for node, ways in edges.items() if ways}
-    paths: list[list[Edge]] = []
-    # A candidate: its magnitude, negative for the heap; its number, so that equal ones come in the order
-    # in which they were found; a path that it follows, for how many edges, their product; its next edge.
-    candidates: list[tuple[Decimal, int, list[Edge], int, Decimal, Edge]] = []
-    numbers = itertools.count()
-    path: list[Edge] = []
-    start, product = 0, _ONE
-    while True:
-        node = path[-1].parent if path else loss
-        while node is not w:
-            path.append(best[node])
-            node = best[node].parent
-        paths.append(path)
-        found = _departures(edges, path, start, product)
-        missing = limit - len(paths)
-        for size, i, before, edge in heapq.nsmallest(missing, found, key=itemgetter(0)):
-            heapq.heappush(candidates, (size, next(numbers), path, i, before, edge))
-        if not missing or not candidates:
-            return paths
-        _, _, other, i, before, edge = heapq.heappop(candidates)
-        path, start = [*other[:i], edge], i + 1
-        product = _times(before, _magnitude(edge.factor))
-
-
-def _departures(
-    edges: dict[Value, list[Edge]], path: list[Edge], start: int, product: Decimal
-) -> Iterator[tuple[Decimal, int, Decimal, Edge]]:
-    """Each other edge that could be taken from ``start`` on, where the product so far is given.
-
-    Of each: the magnitude, negative, of the largest path over it; where it leaves the path; the product
-    up to there; and the edge.
-    """
-    for i in range(start, len(path)):
-        taken = path[i]
-        for edge in edges[taken.node]:
-            if edge is not taken:
-                yield _times(product, edge.reach).copy_negate(), i, product, edge
-        product = _times(product, _magnitude(taken.factor))
-
-
-# ── Diagnosis ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _diagnose(
-    edges: dict[Value, list[Edge]],
-    loss: Value,
-    gradient: float,
-    live: int,
-    largest: list[Edge],
-) -> tuple[str, list[Edge]]:
-    """The reason for a gradient of 0, next to 0 or not finite, and the edges that are to blame."""
-    if loss not in edges:
-        return "independence", []
-    if not math.isfinite(gradient):
-        for edge in itertools.chain(*edges.values()):
-            if not math.isfinite(edge.factor):
-                return "infinity", [edge]
-        return "overflow", []
-    if gradient and abs(gradient) >= _VANISHING:
-        return "", []
-    if not live:
-        zeros = min(_last_zeros(edges), _first_zeros(edges, loss), key=len)
-        saturated = all(edge.node.op in _SATURATING for edge in zeros)
-        return ("saturation" if saturated else "zero factor"), zeros
-    smallest = min(largest, key=lambda edge: abs(edge.factor))
-    if gradient:
-        return "vanishing", [smallest]
-    if _product(largest):
-        return "cancellation", []
-    return ("saturation", [smallest]) if _is_saturated(smallest) else ("underflow", [])
-
-
-def _first_zeros(edges: dict[Value, list[Edge]], loss: Value) -> list[Edge]:
-    """Of each path, the factor 0 that is next to the loss."""
-    zeros, reached = [], {loss}
-    for node in reversed(edges):
-        if node in reached:
-            for edge in edges[node]:
-                if edge.factor:
-                    reached.add(edge.parent)
-                else:
-                    zeros.append(edge)
-    return zeros
-
-
-def _last_zeros(edges: dict[Value, list[Edge]]) -> list[Edge]:
-    """Of each path, the factor 0 that is next to w."""
-    alive = {node for node, ways in edges.items() if not ways or any(edge.reach for edge in ways)}
-    downwards = itertools.chain(*reversed(edges.values()))
-    return [edge for edge in downwards if not edge.factor and edge.parent in alive]
-
-
 def _is_saturated(edge: Edge) -> bool:
     return edge.node.op in _SATURATING and abs(edge.factor) < _SATURATED
 
@@ -474,7 +344,7 @@ class _Notation:
         self.names = names
         self.data = data
         self.latex = latex
-        self._partials: dict[Value, tuple[Any, ...]] = {}
+        self._partials: dict[Value, tuple[Any, ...]] = {}  # of the nodes that were asked for
 
     def name(self, value: Value) -> str:
         name = self.names.get(value) or value.name
@@ -518,17 +388,14 @@ class _Notation:
         parts = enumerate(sentence.split("\0"))
         return "".join(part if i % 2 else rf"\text{{{part}}}" for i, part in parts if part)
 
-    # A factor's formula is what the rule of its operation says of Values in place of numbers.
-
     def factors(self, edges: Sequence[Edge], *, alone: bool = False) -> list[_Factor]:
         """The factors, with the brackets that they need in a product, or without, each on its own."""
-        if len(edges) == 1:
-            alone = True
+        template = "[0]" if alone or len(edges) == 1 else "[0*]"
         factors = []
         for edge in _ends(edges):
             if edge:
-                written = self._formula(edge), self._number(edge.factor)
-                formula, value = (text if alone else self._in_brackets(text, b) for text, b in written)
+                written = self._formula(edge), write_partial(edge.factor, _DIGITS, latex=self.latex)
+                formula, value = (fill(template, [operand], latex=self.latex) for operand in written)
                 factors.append(_Factor(self.derivative(edge.node, edge.parent), formula, value))
             else:
                 factors.append(_Factor(*[r"\cdots"] * 3) if self.latex else _ELLIPSIS)
@@ -557,7 +424,8 @@ class _Notation:
         unnamed = (value for value in self.names if value in shown)
         for value in itertools.islice(unnamed, _MOST_DEFINITIONS):
             if value.op:
-                copy = _recorded(value.op, *self._stand_ins(value)[1:])
+                operands = map(self._stand_in, value.parents, value.evaluation[1:])
+                copy = with_recording(value.op, *operands)
                 if len(write(copy)[0]) <= _LONG_DEFINITION:
                     written = write(copy, latex=self.latex)[0]
                 else:
@@ -569,52 +437,18 @@ class _Notation:
 
     def _formula(self, edge: Edge) -> tuple[str, str]:
         """Its formula and how tightly it binds; where that would be too long, its symbol."""
-        assert edge.node.op
         if edge.node not in self._partials:
-            self._partials[edge.node] = _recorded(edge.node.op.partials, *self._stand_ins(edge.node))
+            self._partials[edge.node] = symbolic_partials(edge.node, self._stand_in)
         partial = self._partials[edge.node][edge.operand]
-        if not isinstance(partial, Value) or not (partial.op or partial.name):
-            return self._number(float(partial))
-        text = write(partial)[0]
+        text, _ = write_partial(partial, _DIGITS)
         if len(text) > _LONG_FORMULA or "…" in text:
             return self.derivative(edge.node, edge.parent), "!"
-        return write(partial, latex=self.latex)
+        return write_partial(partial, _DIGITS, latex=self.latex)
 
-    def _number(self, data: float) -> tuple[str, str]:
-        return self.number(data), "+" if data < 0 else "!"
-
-    def _in_brackets(self, text: str, binding: str) -> str:
-        if binding not in "+/":
-            return text
-        return rf"\left({text}\right)" if self.latex else f"({text})"
-
-    def _stand_ins(self, node: Value) -> list[Value]:
-        """For the value and its operands, leaves with their names and recorded numbers.
-
-        An inner value without a name stays as it is, so that formulas open it up.
-        """
-        names = [self.names.get(value) or value.name for value in (node, *node.parents)]
-        return [
-            value if value.op and not name else Value(data, name)
-            for value, name, data in zip((node, *node.parents), names, node.evaluation)
-        ]
-
-
-def _recorded(function: Callable[..., Any], *operands: Value) -> Any:
-    # In a context of its own, it records even within `no_grad`.
-    return contextvars.Context().run(function, *operands)
-
-
-def _names_for(shown: Collection[Value], order: Sequence[Value], loss: Value, w: Value) -> dict[Value, str]:
-    """Names, none of them in use, for those values that are to be shown and have none."""
-    taken = {value.name for value in (w, *order)}
-    fresh = (name for name in map("v{}".format, itertools.count(1)) if name not in taken)
-    names = {}
-    for value in dict.fromkeys((w, *order, loss)):
-        if value in shown and not value.name:
-            wish = "w" if value is w else "L" if value is loss else ""
-            names[value] = wish if wish and wish not in taken else next(fresh)
-    return names
+    def _stand_in(self, value: Value, data: float) -> Value:
+        """A leaf with the name; but an inner value without one as it is, so that formulas open it up."""
+        name = self.names.get(value) or value.name
+        return value if value.op and not name else Value(data, name)
 
 
 def _ends(edges: Sequence[Edge]) -> list[Edge | None]:

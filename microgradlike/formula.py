@@ -1,7 +1,11 @@
 """A value as mathematics: how it was made, as text or as LaTeX."""
 
+import contextvars
+import itertools
 import math
 import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from microgradlike.engine import Value
 
@@ -92,6 +96,59 @@ def number(data: float, digits: int = 17, *, latex: bool = False) -> str:
     if not math.isfinite(data):
         return text.replace("inf", r"\infty").replace("nan", r"\mathrm{nan}")
     return re.sub(r"e([+-])0*(\d+)", lambda e: rf" \cdot 10^{{{e[1].strip('+')}{e[2]}}}", text)
+
+
+def symbolic_partials(node: Value, stand_in: Callable[[Value, float], Any]) -> tuple[Any, ...]:
+    """The local derivatives of a node as formulas: the rule of its operation, run on names.
+
+    Args:
+        node: the result of an operation.
+        stand_in: what the rule gets for the node and for each operand, given the value and its recorded
+            number: a leaf with a name, or anything else that a rule can calculate with.
+
+    Returns:
+        For each operand what `write_partial` takes: a Value, or a plain number.
+
+    >>> z = Value(0.0, "z")
+    >>> h = z.sigmoid()
+    >>> h.name = "h"
+    >>> [partial] = symbolic_partials(h, lambda value, data: Value(data, value.name))
+    >>> formula(partial)
+    'h(1 − h)'
+    """
+    op: Any = node.op
+    partials: tuple[Any, ...] = with_recording(
+        op.partials, *map(stand_in, (node, *node.parents), node.evaluation)
+    )
+    return partials
+
+
+def write_partial(partial: Any, digits: int, *, latex: bool = False) -> tuple[str, str]:
+    """A local derivative: its formula or, of a number, so many digits; and how tightly it binds."""
+    if isinstance(partial, Value) and (partial.op or partial.name):
+        return write(partial, latex=latex)
+    return number(float(partial), digits, latex=latex), "+" if partial < 0 else "!"
+
+
+def with_recording(rule: Callable[..., Any], *operands: Any) -> Any:
+    """What a rule gives for these operands, recorded even within `no_grad`."""
+    return contextvars.Context().run(rule, *operands)  # an empty context, where nothing is switched off
+
+
+def names_for(values: Iterable[Value], taken: set[str], wishes: Mapping[Value, str]) -> dict[Value, str]:
+    """Names for those values that have none: what is wished for, or else v1, v2, …; none that is taken.
+
+    >>> a, b, c = Value(1.0), Value(2.0, "v1"), Value(3.0)
+    >>> list(names_for([a, b, c], {"v1"}, {c: "L"}).values())
+    ['v2', 'L']
+    """
+    fresh = (name for i in itertools.count(1) if (name := f"v{i}") not in taken)
+    names: dict[Value, str] = {}
+    for value in values:
+        if not value.name and value not in names:
+            wish = wishes.get(value)
+            names[value] = wish if wish and wish not in taken else next(fresh)
+    return names
 
 
 def latex_name(name: str) -> str:

@@ -9,8 +9,12 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+from xml.etree import ElementTree as ET
 
+from microgradlike.formula import latex_name
 from microgradlike.label import GRADIENT_INK, LIT
+
+_LONGEST_ROW = 300  # letters; what is longer is text, which wraps
 
 
 class Frame(NamedTuple):
@@ -21,12 +25,106 @@ class Frame(NamedTuple):
         edges: the arrows along which that happens, as (tail, head) of their boxes.
         gradients: what has changed, as (box, which of its gradients, text).
         lines: the step in words.
+        math: the step as mathematics, which is HTML; see `equations`.
     """
 
     node: str
     edges: Sequence[tuple[str, str]]
     gradients: Sequence[tuple[str, int, str]]
     lines: Sequence[str]
+    math: str = ""
+
+
+class Row(NamedTuple):
+    """An equation of a step.
+
+    Attributes:
+        left: what stands before the sign by which the rows are aligned, as LaTeX.
+        right: the rest, as LaTeX; between its parts a browser may begin a new line. None is for a remark.
+        text: the whole as plain text.
+    """
+
+    left: str
+    right: Sequence[str]
+    text: str
+
+
+def equations(rows: Sequence[Row]) -> str:
+    """The rows as HTML with MathML in it, which a browser sets without any script."""
+    return "".join(map(_equation, rows))
+
+
+def _equation(row: Row) -> str:
+    if row.right and r"= \dots" not in row.right and len(row.text) <= _LONGEST_ROW:
+        try:
+            left, right = mathml(row.left), " ".join(map(mathml, row.right))
+        except Exception:
+            # Names are anyone's, and what a library for LaTeX makes of them must not stop the player.
+            return _plain(row)
+        return f'<div class="mg-side">{left}</div><div>{right}</div>'
+    return _plain(row)
+
+
+def _plain(row: Row) -> str:
+    return f'<div class="mg-text">{html.escape(row.text)}</div>'
+
+
+def mathml(latex: str) -> str:
+    r"""LaTeX, as `formula` and `steps` write it, as a MathML element; nothing for nothing.
+
+    >>> mathml("w_{31}")
+    '<math displaystyle="true"><msub><mi>w</mi><mn>31</mn></msub></math>'
+    >>> mathml(r"\mathrm{\lt{}b\gt{}}")
+    '<math displaystyle="true"><mi>&lt;b&gt;</mi></math>'
+    """
+    if not latex:
+        return ""
+    from latex2mathml.converter import convert_to_element
+
+    # A word is whatever someone called a Value. The library would cut it into letters and might find
+    # commands in it, so it goes through the library as one letter that no name has, as it is private.
+    words: list[tuple[str, str]] = []
+
+    def letter(match: re.Match[str]) -> str:
+        kind, inside = match[1], match[2]
+        if match[0] == _ADDED:
+            words.append(("mo", "+="))
+        elif kind:
+            word = re.sub(_ESCAPE, lambda escape: _ESCAPED[escape[0]], inside)
+            words.append(("mtext" if kind == "text" else "mi", word))
+        else:
+            words.append(("mi", _ESCAPED[match[0]]))
+        return chr(_PRIVATE + len(words) - 1)
+
+    math = convert_to_element(re.sub(_WORD, letter, latex))
+    math.attrib = {"displaystyle": "true"}
+    waiting = [math]
+    while waiting:
+        element, before = waiting.pop(), ""
+        for i in range(len(element)):
+            while element[i].tag == "mrow" and len(element[i]) == 1:
+                element[i] = element[i][0]
+            child = element[i]
+            text = child.text or ""
+            if len(text) == 1 and 0 <= ord(text) - _PRIVATE < len(words):
+                child.tag, text = words[ord(text) - _PRIVATE]
+                child.text = text.replace(" ", "\u00a0")  # at the ends, HTML would leave it out
+            else:
+                child.text = html.unescape(text)  # the library writes its signs as &#x2212;
+            if child.tag == "mo":  # a browser knows the rest of what the library says of it
+                child.attrib = {key: value for key, value in child.items() if value == "false"}
+                if child.text == "−" and before[-1:] in {"(", "=", "·", "\u00a0"}:
+                    child.set("form", "prefix")  # of a number, which stands close to it
+            before = child.text
+        waiting += element
+    return ET.tostring(math, encoding="unicode", short_empty_elements=False)
+
+
+_PRIVATE = 0xE000
+_ADDED = r"\mathrel{+}="
+_ESCAPED = {latex_name(c): c for c in "#$%&_{}\\~^ <>'"}
+_ESCAPE = "|".join(map(re.escape, _ESCAPED))
+_WORD = rf"\\(mathrm|operatorname|text){{((?:{_ESCAPE}|[^\\{{}}])*)}}|{_ESCAPE}|{re.escape(_ADDED)}"
 
 
 def player(svg: str, frames: Sequence[Frame], title: str, position: int = 0) -> str:
@@ -47,6 +145,7 @@ def player(svg: str, frames: Sequence[Frame], title: str, position: int = 0) -> 
                 "edges": ["->".join(edge) for edge in frame.edges],
                 "set": frame.gradients,
                 "lines": frame.lines,
+                "math": frame.math,
             }
             for frame in frames
         ],
@@ -57,6 +156,7 @@ def player(svg: str, frames: Sequence[Frame], title: str, position: int = 0) -> 
         f"<style>{_STYLE}</style>"
         f'<div class="mg-picture" role="img" aria-label="{html.escape(title)}">{_inline(svg)}</div>'
         f'<div class="mg-controls" hidden>{_CONTROLS}</div>'
+        f'<div class="mg-math" aria-hidden="true"></div>'
         f'<p class="mg-words" aria-live="polite"></p>'
         f'<details open class="mg-list"><summary>all {len(frames) - 1} steps</summary>'
         f"<ol>{steps}</ol></details>"
@@ -83,8 +183,9 @@ def _inline(svg: str) -> str:
 
 
 def _for_script(data: Mapping[str, Any]) -> str:
-    # In a script element nothing is escaped, but "</script>" would end it.
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    # In a script element nothing is escaped, but "</script>" would end it, and "<!--<script>" hide the end.
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("</", r"<\/")
+    return re.sub("<(?=[!s])", r"\\u003c", text, flags=re.IGNORECASE)
 
 
 _CONTROLS = (
@@ -98,14 +199,22 @@ _CONTROLS = (
 
 _DONE = "#2e8b57"
 _STYLE = f"""
-.microgradlike-steps {{ font-family: Helvetica, Arial, sans-serif; max-width: 100%; }}
+.microgradlike-steps {{ font-family: Helvetica, Arial, sans-serif; max-width: 100%; position: relative; }}
 .microgradlike-steps .mg-picture {{ overflow-x: auto; }}
 .microgradlike-steps svg {{ max-width: 100%; height: auto; }}
 .microgradlike-steps .mg-controls {{ display: flex; gap: 0.5em; align-items: center; margin: 0.5em 0; }}
 .microgradlike-steps .mg-controls[hidden] {{ display: none; }}
 .microgradlike-steps .mg-slider {{ flex: 1; max-width: 30em; }}
-.microgradlike-steps .mg-words {{ white-space: pre-wrap; margin: 0.5em 0; }}
-.microgradlike-steps[data-ready] .mg-words {{ min-height: 7em; }}
+.microgradlike-steps .mg-math {{
+  display: grid; grid-template-columns: max-content 1fr; align-items: baseline; gap: 0.4em 0.3em;
+  overflow: auto hidden; margin: 0.5em 0; padding: 0.3em 0;
+}}
+.microgradlike-steps[data-ready] .mg-math {{ min-height: 9em; align-content: start; }}
+.microgradlike-steps .mg-side {{ text-align: right; }}
+.microgradlike-steps .mg-text {{ grid-column: 1 / -1; overflow-wrap: anywhere; }}
+.microgradlike-steps .mg-words {{
+  position: absolute; width: 1px; height: 1px; margin: 0; overflow: hidden; clip-path: inset(50%);
+}}
 .microgradlike-steps .mg-done {{ stroke: {_DONE}; stroke-width: 2; }}
 .microgradlike-steps .mg-lit {{ stroke: {LIT}; stroke-width: 3.5; }}
 .microgradlike-steps .mg-done.mg-head {{ fill: {_DONE}; }}
@@ -160,6 +269,7 @@ _SCRIPT = r"""
         if (boxes[frame.node]) mark(boxes[frame.node].shape, kind);
         for (const edge of frame.edges) (arrows[edge] || []).forEach((shape) => mark(shape, kind));
       });
+      get("math").innerHTML = data.frames[position].math;
       get("words").textContent = data.frames[position].lines.join("\n");
       get("slider").value = position;
       get("count").textContent = position + " / " + last;

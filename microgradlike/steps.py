@@ -11,10 +11,19 @@ from typing import Any, Literal, TypeAlias
 from microgradlike.draw import draw_with_places
 from microgradlike.engine import NOT_COMPUTED, Constant, Value, topological_order
 from microgradlike.files import write_atomically
-from microgradlike.formula import latex_name, number, without_sign, write
+from microgradlike.formula import (
+    latex_name,
+    names_for,
+    number,
+    symbolic_partials,
+    without_sign,
+    write,
+    write_partial,
+)
 from microgradlike.hand import Answer, Guess, Link, slips
 from microgradlike.label import number as gradient_text
-from microgradlike.player import Frame, page, player
+from microgradlike.notation import fill
+from microgradlike.player import Frame, Row, equations, page, player
 
 Typed: TypeAlias = float | str
 _DIGITS = 4
@@ -94,22 +103,17 @@ class Contribution:
     @property
     def factor(self) -> str:
         """The formula as a factor of a product, (y − t); one too long to be read is its symbol."""
-        text, binding = self._written()
-        text = f"({text})" if binding in {"+", "/"} else text
+        text = fill("[0*]", [self._written()])
         return text if len(text) <= _LONGEST_FACTOR else self.symbol
 
     @property
     def latex(self) -> str:
         """The factor as LaTeX."""
-        text, binding = self._written(latex=True)
-        if len(text) > 4 * _LONGEST_FACTOR:
-            return r"\dots"
-        return rf"\left({text}\right)" if binding in {"+", "/"} else text
+        written = self._written(latex=True)
+        return fill("[0*]", [written], latex=True) if len(written[0]) <= 4 * _LONGEST_FACTOR else r"\dots"
 
     def _written(self, *, latex: bool = False) -> tuple[str, str]:
-        if isinstance(self.rule, Value):
-            return write(self.rule, latex=latex)
-        return number(float(self.rule), _DIGITS, latex=latex), "+" if self.rule < 0 else "!"
+        return write_partial(self.rule, _DIGITS, latex=latex)
 
 
 class Step:
@@ -129,13 +133,10 @@ class Step:
     def contributions(self) -> list[Contribution]:
         """One for each operand that is no `Constant`; an operand that stands there twice has two."""
         node, name = self.node, self._cursor.name
-        op: Any = node.op
-        # The rule is run on leaves that bear the names: what it builds is the formula of the derivative.
-        stand_ins = {
-            value: data if isinstance(value, Constant) else Value(data, name(value))
-            for value, data in zip((node, *node.parents), node.evaluation)
-        }
-        rules = op.partials(stand_ins[node], *(stand_ins[parent] for parent in node.parents))
+        rules = symbolic_partials(
+            node,
+            lambda value, data: data if isinstance(value, Constant) else Value(data, name(value)),
+        )
         upstream, before = self._upstream, self._cursor._before[self.index]
         so_far: dict[Value, float] = dict(zip(node.parents, before))
         contributions = []
@@ -218,30 +219,43 @@ class Step:
         return f"<step {self.index + 1} of {len(self._cursor)}: {self._cursor.name(self.node)}>"
 
     def _repr_latex_(self) -> str:
+        rows = [f"{row.left} &{' '.join(row.right)}" for row in self.rows()]
+        return "$\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}$"
+
+    def rows(self) -> list[Row]:
+        """The lines as LaTeX, too; without the step's number."""
         cursor, name = self._cursor, self._cursor.name
         loss, upstream = latex_name(name(cursor.loss)), latex_name(name(self.node))
 
         def by(value: str, of: str = loss) -> str:
             return rf"\frac{{\partial {of}}}{{\partial {value}}}"
 
-        rows = [rf"{upstream} &= {self._equation(latex=True)}"]
-        for c in self.contributions[:_MOST_LINES]:
+        first, *lines = self.lines()
+        rows = [Row(upstream, [f"= {self._equation(latex=True)}"], first.partition(" · ")[2])]
+        for c, line in zip(self.contributions, lines):
             parent = latex_name(name(c.parent))
             above, local = (_bracketed(x, latex=True) for x in (c.upstream, c.partial))
             amount = number(c.amount, _DIGITS, latex=True)
-            row = rf"{by(parent)} &\mathrel{{+}}= "
             if self.node is not cursor.loss:
-                row += rf"{by(upstream)} \cdot {by(parent, upstream)} = {by(upstream)} \cdot {c.latex} "
-                row += rf"= {above} \cdot {local} = {amount}"
+                factor = by(parent, upstream) if c.factor == c.symbol else c.latex
+                terms = [
+                    rf"{by(upstream)} \cdot {by(parent, upstream)}",
+                    rf"{by(upstream)} \cdot {factor}",
+                    rf"{above} \cdot {local}",
+                    amount,
+                ]
             else:
-                row += rf"{c.latex} = {amount}"
+                formula = c._written(latex=True)[0]
+                terms = [by(parent) if len(c.formula) > _LONGEST_FACTOR else formula, amount]
+            right = [f"= {term}" for term in dict.fromkeys(terms)]
+            right[0] = rf"\mathrel{{+}}{right[0]}"
             if c.before is not NOT_COMPUTED:
                 before, after = (number(x, _DIGITS, latex=True) for x in (c.before, c.after))
-                row += rf",\quad \text{{with the }} {before} \text{{ there: }} {after}"
-            rows.append(row)
-        if left_out := len(self.contributions[_MOST_LINES:]):
-            rows.append(rf"&\text{{… and {left_out} more}}")
-        return "$\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}$"
+                right[-1] += rf",\quad \text{{with the }} {before} \text{{ there: }} {after}"
+            rows.append(Row(by(parent), right, line))
+        if self.contributions[_MOST_LINES:]:
+            rows.append(Row("", [rf"\text{{{lines[-1]}}}"], lines[-1]))
+        return rows
 
 
 class Steps:
@@ -266,7 +280,7 @@ class Steps:
         self._leaves = [leaf for leaf in order if not leaf.op]
         self._earlier = [leaf.grad or 0.0 for leaf in self._leaves]
         self._index = {node: i for i, node in enumerate(self._nodes)}
-        self._names = _names(loss, order)
+        self._names = names_for(order, {value.name for value in order}, {loss: "L"})
         self._answered: set[Value] = set()  # in hand mode, of the coming step
         # The whole pass is taken once, by the engine; from then on the cursor moves over its record.
         self._forget()
@@ -564,8 +578,10 @@ class Steps:
 
         start = [item for value in places for item in shown(value, NOT_COMPUTED)]
         loss = self.name(self.loss)
+        first, written = f"∂{loss}/∂{loss} = 1", latex_name(loss)
+        one = Row(rf"\frac{{\partial {written}}}{{\partial {written}}}", ["= 1"], first)
         frames = [
-            Frame(boxes.get(self.loss, ""), [], start + shown(self.loss, 1.0), [f"∂{loss}/∂{loss} = 1"])
+            Frame(boxes.get(self.loss, ""), [], start + shown(self.loss, 1.0), [first], equations([one]))
         ]
         for i in range(min(len(self), _MOST_FRAMES)):
             step = self[i]
@@ -580,14 +596,16 @@ class Steps:
                     ],
                     [item for c in contributions for item in shown(c.parent, c.after)],
                     step.lines(),
+                    equations(step.rows()),
                 )
             )
         if finally_ and len(frames) == len(self) + 1:  # as in `next`
-            last = frames.pop()
+            last, more = frames.pop(), "The leaves had gradients before this pass; these are added now."
             frames.append(
                 last._replace(
                     gradients=[*last.gradients, *(item for leaf in finally_ for item in shown(*leaf))],
-                    lines=[*last.lines, "The leaves had gradients before this pass; these are added now."],
+                    lines=[*last.lines, more],
+                    math=last.math + equations([Row("", [], more)]),
                 )
             )
         return player(
@@ -602,19 +620,6 @@ class Steps:
         return (
             f"<cursor on the backward pass of {self.name(self.loss)}: {self.position} of {len(self)} steps>"
         )
-
-
-def _names(loss: Value, order: Sequence[Value]) -> dict[Value, str]:
-    """Names for the values without one."""
-    taken = {value.name for value in order}
-    names: dict[Value, str] = {}
-    if not loss.name and "L" not in taken:
-        names[loss] = "L"
-    free = (name for i in range(1, 2 * len(order) + 2) if (name := f"v{i}") not in taken)
-    for value in order:
-        if not value.name and value not in names:
-            names[value] = next(free)
-    return names
 
 
 def _bracketed(data: float, *, latex: bool = False) -> str:

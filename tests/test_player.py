@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from test_document import Document
+from test_ops import moderate_points
 
-from microgradlike import MLP, Value, topological_order
+from microgradlike import MLP, Value, ops, topological_order
 from microgradlike.engine import NOT_COMPUTED
 from microgradlike.label import number, pretty
-from microgradlike.losses import half_squared_error
+from microgradlike.losses import cross_entropy, half_squared_error
+from microgradlike.ops import OPS
 from microgradlike.picture import RendererNotFound, find_program
 from microgradlike.player import page as whole_page
 from microgradlike.steps import Steps, steps
@@ -202,6 +204,136 @@ def test_any_name_is_only_a_name(name: str, detail: Any, tmp_path: Path) -> None
     ] * 2
     assert bad.texts["li"] == lines_of(cursor)
     assert ["\n".join(frame["lines"]) for frame in bad.frames["frames"][1:]] == lines_of(cursor)
+
+
+# ── The equations ─────────────────────────────────────────────────────────────────────────────────────
+
+MATHML = {"math", "mrow", "mi", "mo", "mn", "mtext", "mspace", "mfrac", "msub", "msup", "msubsup", "msqrt"}
+MATHML |= {"mroot", "mstyle"}
+ATTRIBUTES = {"class", "displaystyle", "scriptlevel", "stretchy", "form", "width"}
+
+
+def math_of(cursor: Steps) -> list[ET.Element]:
+    """The equations of each frame, which must be XML, too, and nothing but MathML in rows."""
+    found = []
+    for frame in Parsed(html_of(cursor)).frames["frames"]:
+        found.append(ET.fromstring(f"<div>{frame['math']}</div>"))
+        for element in found[-1].iter():
+            assert element.tag in MATHML | {"div"}
+            assert element.attrib.keys() <= ATTRIBUTES
+    return found
+
+
+def flat(element: ET.Element) -> str:
+    """An element of MathML as a person would type it."""
+    inside = [flat(child) for child in element]
+    if element.tag == "mfrac":
+        return "/".join(inside)
+    if element.tag in {"msup", "msubsup"}:
+        return "".join(inside[:-1]) + "^" + inside[-1]
+    return (element.text or "") + "".join(inside)
+
+
+def typed(text: str) -> str:
+    """A line of a step in the same way; what is a matter of spacing is left out of both."""
+    text = re.sub(r"e(−?)\+?0*(\d)", r"10^\1\2", text).replace("½", "1/2").replace("²", "^2")
+    return re.sub(r"[·\s]", "", text)
+
+
+def cross_entropy_loss() -> Value:
+    L = cross_entropy(MLP(3, [4, 3])([0.5, -1.0, 2.0]), 1)
+    L.name = "L"
+    return L
+
+
+@pytest.mark.parametrize(("make", "brackets"), [(network_loss, ""), (cross_entropy_loss, "[()]")])
+def test_the_equations_are_the_lines_of_the_steps(make: Callable[[], Value], brackets: str) -> None:
+    """But for the brackets that a fraction bar makes needless."""
+    cursor = steps(make())
+    start, *frames = math_of(cursor)
+    assert "".join(map(flat, start)) == "∂L/∂L=1"
+    for i, frame in enumerate(frames):
+        first, *lines = str(cursor[i]).splitlines()
+        rows = [flat(left) + flat(right) for left, right in zip(frame[::2], frame[1::2])]
+        lines = [first.partition(" · ")[2], *lines]
+        assert [re.sub(brackets, "", typed(row)) for row in rows] == [
+            re.sub(brackets, "", typed(line)) for line in lines
+        ]
+
+
+def test_a_remark_is_a_row_of_its_own() -> None:
+    loss = network_loss()
+    loss.backward()
+    cursor = steps(loss)
+    assert math_of(cursor)[-1][-1].text == "The leaves had gradients before this pass; these are added now."
+    wide = math_of(steps(ops.sum(*(Value(1.0, f"x{i}") for i in range(15)))))[-1]
+    assert flat(wide[-1]).replace("\u00a0", " ") == "… and 3 more operands"
+
+
+@pytest.mark.parametrize("op", OPS.values(), ids=OPS)
+def test_the_library_sets_every_row_of_the_op_table(op: ops.Op) -> None:
+    for xs in moderate_points(op, 1):
+        L: Value = op(*(Value(x, f"x{i}") for i, x in enumerate(xs))) ** 2.0
+        for frame in math_of(steps(L)):
+            assert not frame.findall("div[@class='mg-text']")
+
+
+NAMES = [
+    *map(chr, range(32, 127)),
+    *EVIL,
+    r"\href{javascript:alert(1)}{x}",
+    r"\text{<b>}",
+    r"\left(",
+    r"\frac{",
+    "=\\dots",
+    "a{b",
+    "it's",
+    "größe",
+    "ü1",
+    "learning_rate",
+    "5in",
+    "\ue000",
+    "\ud800",
+    "two words",
+    "w10,3",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_name_can_be_read_in_the_equations(name: str) -> None:
+    printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+    for make in (
+        lambda a: (a * 3.0).tanh(),
+        lambda a: half_squared_error(a, 1.0),
+        lambda a: 2 / (1 - a) ** 2,
+    ):
+        a = Value(0.5, name=name)
+        loss = make(a)
+        loss.name = name
+        for frame in math_of(steps(loss)):
+            assert not frame.findall("div[@class='mg-text']")
+            shown = flat(frame).replace("\u00a0", " ")
+            assert printable.replace("-" if len(name) == 1 else "\0", "−") in shown
+
+
+@pytest.mark.parametrize("name", ["x" * 500, "\\" * 500, "<b>" * 200])
+def test_a_name_too_long_for_an_equation_is_text(name: str) -> None:
+    loss = Value(0.5, name=name) * 3.0
+    loss.name = "L"
+    cursor = steps(loss)
+    rows = math_of(cursor)[1]
+    first, *lines = str(cursor[0]).splitlines()
+    assert [row.text for row in rows] == [first.partition(" · ")[2], *lines]
+
+
+def test_a_row_that_the_library_refuses_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(latex: str) -> ET.Element:
+        raise RecursionError(latex)
+
+    monkeypatch.setattr("latex2mathml.converter.convert_to_element", refuse)
+    cursor = steps(network_loss())
+    rows = math_of(cursor)[2]
+    assert [row.text for row in rows] == ["y = σ(z3)", *str(cursor[1]).splitlines()[1:]]
 
 
 @pytest.mark.parametrize("position", [0, 2, 7])
@@ -712,6 +844,49 @@ def test_a_player_within_a_player_or_put_in_later(open_page: Open) -> None:
     assert (first.position, second.position) == (2, 3)
 
 
+def test_the_equations_of_the_step_are_seen_beneath_the_picture(open_page: Open, tmp_path: Path) -> None:
+    cursor = steps(network_loss())
+    player, _ = opened(cursor, open_page, tmp_path)
+    picture = player.root.locator("svg").bounding_box()
+    assert picture
+    math, words = player.root.locator(".mg-math"), player.root.locator(".mg-words")
+    expected = math_of(cursor)
+    for position in range(8):
+        assert math.text_content() == "".join(expected[position].itertext())
+        elements = math.locator("math")
+        assert elements.count() == len(list(expected[position].iter("math")))
+        for i in range(elements.count()):
+            box = elements.nth(i).bounding_box()
+            assert box
+            assert box["width"] > 5
+            assert box["height"] > 5
+            assert box["y"] > picture["y"] + picture["height"]
+        player.click("next")
+    # A fraction is set as one, and heard once.
+    player.press("Home", "ArrowRight", "ArrowRight")
+    fraction = math.locator("mfrac").first.bounding_box()
+    assert fraction
+    assert fraction["height"] > 25
+    assert math.get_attribute("aria-hidden") == "true"
+    assert words.text_content() == str(cursor[1])
+    hidden = words.bounding_box()
+    assert hidden
+    assert (hidden["width"], hidden["height"]) == (1, 1)
+
+
+@pytest.mark.parametrize("name", ["w", "a rather long name of a parameter", "x" * 500])
+def test_a_long_equation_does_not_widen_the_page(open_page: Open, name: str) -> None:
+    loss = Value(2.0, name=name) * Value(3.0, name="x") + Value(1.0, name="b")
+    wide = ops.sum(*(Value(1.0, f"x{i}") for i in range(40)))
+    page = whole_page(html_of(steps(loss * 2.0)) + html_of(steps(wide)), "narrow")
+    first = open_page(page, viewport={"width": 420, "height": 700})
+    for player in (first, Player(first.page, 1)):
+        player.press("ArrowRight", "ArrowRight")
+        assert first.page.evaluate("document.documentElement.scrollWidth") <= 420
+    math = Player(first.page, 1).root.locator(".mg-math")
+    assert math.evaluate("e => e.scrollWidth > e.clientWidth && getComputedStyle(e).overflowX") == "auto"
+
+
 def test_without_scripts_a_still_picture_and_the_list_are_seen(open_page: Open) -> None:
     loss = network_loss()
     cursor = steps(loss)
@@ -726,6 +901,7 @@ def test_without_scripts_a_still_picture_and_the_list_are_seen(open_page: Open) 
     for i in range(7):
         assert items.nth(i).is_visible()
         assert items.nth(i).inner_text() == str(cursor[i])
+    assert player.root.locator(".mg-math").text_content() == ""
     assert not player.root.locator(".mg-controls").is_visible()
     cursor.run()
     texts = [player.root.locator("g.node").nth(i).locator("text").all_text_contents() for i in range(10)]
@@ -789,7 +965,7 @@ CONTRAST = """root => {
   };
   const ground = luminance(getComputedStyle(probe).backgroundColor);
   probe.remove();
-  return [ground, ...["words", "count", "list summary", "list li"].map(name => {
+  return [ground, ...["math", "count", "list summary", "list li"].map(name => {
     const ink = luminance(getComputedStyle(root.querySelector(".mg-" + name)).color);
     return (Math.max(ink, ground) + 0.05) / (Math.min(ink, ground) + 0.05);
   })];
@@ -797,7 +973,7 @@ CONTRAST = """root => {
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_words_are_readable_on_a_light_and_on_a_dark_page(
+def test_equations_and_words_are_readable_on_a_light_and_on_a_dark_page(
     open_page: Open, tmp_path: Path, scheme: str
 ) -> None:
     player, _ = opened(steps(network_loss()), open_page, tmp_path, color_scheme=scheme)
@@ -860,11 +1036,12 @@ def test_an_exported_notebook_plays(notebook: Any, open_page: Open) -> None:
 
 @pytest.mark.skipif(not find_spec("nbconvert"), reason="nbconvert is not installed")
 def test_a_notebook_exported_by_nbconvert_plays(notebook: Any, browser: "Browser", tmp_path: Path) -> None:
-    from nbconvert import HTMLExporter  # type: ignore[import-not-found, unused-ignore]
+    from nbconvert import HTMLExporter
 
-    html, _ = HTMLExporter().from_notebook_node(notebook)
+    html, _ = HTMLExporter().from_notebook_node(notebook)  # type: ignore[no-untyped-call]
     (tmp_path / "notebook.html").write_text(html, encoding="utf-8")
     page = browser.new_page()
     page.goto((tmp_path / "notebook.html").as_uri(), wait_until="domcontentloaded")
     drive(Player(page))
+    assert page.locator(".mg-math").first.locator("math").first.is_visible()
     page.close()

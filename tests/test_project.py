@@ -17,7 +17,7 @@ FLOORS = [
     {"ops"},
     {"engine"},
     {"functions"},
-    {"nn", "losses", "optim", "formula", "gradcheck", "hand"},
+    {"nn", "losses", "optim", "formula", "gradcheck", "hand", "paths"},
     {"label", "picture", "data", "train", "scaling", "explain"},
     {"sketch", "report", "plot", "player"},
     {"draw"},

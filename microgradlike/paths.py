@@ -1,0 +1,168 @@
+"""The chain-rule paths from a loss down to w: their sum, their number, and the largest of them.
+
+There may be more paths than atoms, so they are never all listed: each value on the way is visited once,
+and what is known of the paths that go on from it is reused.
+"""
+
+import decimal
+import heapq
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from operator import itemgetter
+from typing import NamedTuple, TypeAlias
+
+from microgradlike.engine import Value
+
+# Numbers with so wide an exponent that no product over- or underflows, and more digits than a float.
+_wide = decimal.Context(prec=40, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX, traps=[])
+_ONE, _INFINITE = Decimal(1), Decimal("Infinity")
+
+
+class Edge(NamedTuple):
+    """A step of a path, from a value to one of its operands.
+
+    Attributes:
+        node: the value.
+        operand: which of its operands, from 0 on; the two edges of a·a differ in nothing else.
+        parent: that operand.
+        factor: the local derivative ∂node/∂parent.
+        reach: the magnitude of the largest product that a path to w can have from this edge on.
+    """
+
+    node: Value
+    operand: int
+    parent: Value
+    factor: float
+    reach: Decimal
+
+
+#: For each value on a path, operands before results, so w first: its edges that lead on to w.
+Edges: TypeAlias = dict[Value, list[Edge]]
+
+
+def product(path: Sequence[Edge]) -> float:
+    """The product of its factors."""
+    return math.prod([edge.factor for edge in path], start=1.0)
+
+
+def decimal_exponent(magnitude: Decimal) -> int:
+    """The exponent of the power of ten that is next to a magnitude; of 0, for want of one, 0."""
+    return round(_wide.log10(magnitude)) if magnitude else 0
+
+
+def edges_between(order: Sequence[Value], w: Value) -> Edges:
+    """The edges of all paths to w, where the order is topological."""
+    edges: Edges = {w: []}
+    reach = {w: _ONE}
+    for node in order:
+        if node is not w and any(parent in edges for parent in node.parents):
+            edges[node] = [
+                Edge(node, i, parent, factor, _times(_magnitude(factor), reach[parent]))
+                for i, (parent, factor) in enumerate(zip(node.parents, node.partials))
+                if parent in edges
+            ]
+            reach[node] = max(edge.reach for edge in edges[node])
+    return edges
+
+
+def sum_over_paths(edges: Edges, loss: Value) -> tuple[float, int, int]:
+    """The gradient, the number of paths, and the number of those with a factor 0.
+
+    It adds up in the order of `Value.backward`, and so to the same bits.
+    """
+    if loss not in edges:
+        return 0.0, 0, 0
+    gradients = dict.fromkeys(edges, 0.0)
+    gradients[loss] = 1.0
+    # How many paths lead from the loss to a value, and how many of these have a factor 0. There may be no
+    # end of digits, so a number is dropped after use.
+    counts, dead = {loss: 1}, {loss: 0}
+    for node in reversed(edges):
+        gradient, count, zeros = gradients[node], counts.pop(node), dead.pop(node)
+        for _, _, parent, factor, _ in edges[node]:
+            gradients[parent] += factor * gradient
+            counts[parent] = counts.get(parent, 0) + count
+            dead[parent] = dead.get(parent, 0) + (zeros if factor else count)
+    return gradient, count, zeros  # of w, which is the last
+
+
+def largest_paths(edges: Edges, loss: Value, w: Value, limit: int) -> list[list[Edge]]:
+    """The largest paths in magnitude, the largest first.
+
+    From any value on, the largest path follows the edges of the greatest `reach`. Every other path leaves
+    the course of a larger one at some edge and from there on is the largest possible: so each path that
+    is found gives, at each of its edges, candidates for those that come after it.
+
+    Source: Hoffman, Pavley, "A Method for the Solution of the Nth Best Path Problem" (1959).
+    """
+    best = {node: max(ways, key=lambda edge: edge.reach) for node, ways in edges.items() if ways}
+    paths: list[list[Edge]] = []
+    # A candidate: its magnitude, negative for the heap; its number, so that equal ones come in the order
+    # in which they were found; a path that it follows, for how many edges, their product; its next edge.
+    candidates: list[tuple[Decimal, int, list[Edge], int, Decimal, Edge]] = []
+    numbers = itertools.count()
+    path: list[Edge] = []
+    start, so_far = 0, _ONE
+    while True:
+        node = path[-1].parent if path else loss
+        while node is not w:
+            path.append(best[node])
+            node = best[node].parent
+        paths.append(path)
+        found = _departures(edges, path, start, so_far)
+        missing = limit - len(paths)
+        for size, i, before, edge in heapq.nsmallest(missing, found, key=itemgetter(0)):
+            heapq.heappush(candidates, (size, next(numbers), path, i, before, edge))
+        if not missing or not candidates:
+            return paths
+        _, _, other, i, before, edge = heapq.heappop(candidates)
+        path, start = [*other[:i], edge], i + 1
+        so_far = _times(before, _magnitude(edge.factor))
+
+
+def _departures(
+    edges: Edges, path: list[Edge], start: int, so_far: Decimal
+) -> Iterator[tuple[Decimal, int, Decimal, Edge]]:
+    """Each other edge that could be taken from ``start`` on, where the product so far is given.
+
+    Of each: the magnitude, negative, of the largest path over it; where it leaves the path; the product
+    up to there; and the edge.
+    """
+    for i in range(start, len(path)):
+        taken = path[i]
+        for edge in edges[taken.node]:
+            if edge is not taken:
+                yield _times(so_far, edge.reach).copy_negate(), i, so_far, edge
+        so_far = _times(so_far, _magnitude(taken.factor))
+
+
+def first_zeros(edges: Edges, loss: Value) -> list[Edge]:
+    """Of each path, the factor 0 that is next to the loss."""
+    zeros, reached = [], {loss}
+    for node in reversed(edges):
+        if node in reached:
+            for edge in edges[node]:
+                if edge.factor:
+                    reached.add(edge.parent)
+                else:
+                    zeros.append(edge)
+    return zeros
+
+
+def last_zeros(edges: Edges) -> list[Edge]:
+    """Of each path, the factor 0 that is next to w."""
+    alive = {node for node, ways in edges.items() if not ways or any(edge.reach for edge in ways)}
+    downwards = itertools.chain(*reversed(edges.values()))
+    return [edge for edge in downwards if not edge.factor and edge.parent in alive]
+
+
+def _magnitude(factor: float) -> Decimal:
+    return _wide.create_decimal_from_float(abs(factor)) if math.isfinite(factor) else _INFINITE
+
+
+def _times(a: Decimal, b: Decimal) -> Decimal:
+    """The magnitude of a product. What is not finite stays so even times 0, and comes first of all."""
+    times = _wide.multiply(a, b)
+    return _INFINITE if times.is_nan() else times
