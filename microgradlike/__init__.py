@@ -8,6 +8,7 @@
 0.5
 """
 
+from microgradlike.compile import Program, compile
 from microgradlike.draw import draw
 from microgradlike.engine import (
     NOT_COMPUTED,
@@ -102,6 +103,7 @@ __all__ = [
     "Module",
     "Neuron",
     "Optimizer",
+    "Program",
     "Value",
     "abs",
     "acos",
@@ -115,6 +117,7 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "cbrt",
     "clip",
+    "compile",
     "cos",
     "cosh",
     "cross_entropy",

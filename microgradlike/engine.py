@@ -228,28 +228,28 @@ class Value:
     # ── Like a float ──────────────────────────────────────────────────────────────────────────────────
 
     def __float__(self) -> float:
-        return float(self.data)
+        return float(_number(self))
 
     def __int__(self) -> int:
-        return int(self.data)
+        return int(_number(self))
 
     def __bool__(self) -> bool:
-        return bool(self.data)
+        return bool(_number(self))
 
     def __round__(self, digits: int | None = None) -> float:
-        return round(self.data, digits)
+        return round(_number(self), digits)
 
     def __lt__(self, other: SupportsFloat) -> bool:
-        return self.data < _number(other)
+        return _number(self) < _number(other)
 
     def __le__(self, other: SupportsFloat) -> bool:
-        return self.data <= _number(other)
+        return _number(self) <= _number(other)
 
     def __gt__(self, other: SupportsFloat) -> bool:
-        return self.data > _number(other)
+        return _number(self) > _number(other)
 
     def __ge__(self, other: SupportsFloat) -> bool:
-        return self.data >= _number(other)
+        return _number(self) >= _number(other)
 
     def __format__(self, spec: str) -> str:
         return format(self.data, spec) if spec else str(self)
@@ -331,8 +331,25 @@ def real(number: Any) -> float:
     raise TypeError(f"a real number is needed, not {number!r:.60} ({kind}): {hint}")
 
 
-def _number(other: SupportsFloat) -> float:
-    return other.data if isinstance(other, Value) else real(other)
+_watch: ContextVar[Callable[[Value], object] | None] = ContextVar("_watch", default=None)
+
+
+@contextmanager
+def watched(watch: Callable[[Value], object]) -> Iterator[None]:
+    """Within it, watch is called with each Value whose number leaves the graph: for a comparison, a float."""
+    token = _watch.set(watch)
+    try:
+        yield
+    finally:
+        _watch.reset(token)
+
+
+def _number(number: SupportsFloat) -> float:
+    if not isinstance(number, Value):
+        return real(number)
+    if watch := _watch.get():
+        watch(number)
+    return number.data
 
 
 # ── Recording: the forward pass, one node at a time ───────────────────────────────────────────────────
@@ -500,6 +517,15 @@ def grad(y: Value, xs: Sequence[Value]) -> list[Value]:
     """
     if not isinstance(y, Value):
         raise TypeError(f"grad differentiates one Value, not {y!r:.60}: for several, call jacobian")
+    gradients = adjoints(y, xs)
+    return [as_value(gradients.get(x, 0.0)) for x in xs]
+
+
+def adjoints(y: Value, xs: Sequence[Value]) -> dict[Value, Any]:
+    """∂y/∂v for each v that leads from the xs to y: the graph that `grad` gives, with all between.
+
+    A gradient is a Value, or where it depends on nothing, a number.
+    """
     wanted = set(_values(xs))
     order = topological_order(y)
     check_recorded(order)
@@ -519,7 +545,7 @@ def grad(y: Value, xs: Sequence[Value]) -> list[Value]:
             for parent, partial in zip(node.parents, node.op.partials(node, *node.parents)):
                 if parent in between:
                     handed_down.setdefault(parent, []).append((partial, gradient))
-    return [as_value(gradients.get(x, 0.0)) for x in xs]
+    return gradients
 
 
 def _sum_of_products(pairs: list[tuple[Any, Any]]) -> Any:

@@ -76,15 +76,17 @@ def binary_cross_entropy_with_logits(z: Numbers, t: Numbers) -> Value:
     return _of_all(ops.mean, [record(ops.binary_cross_entropy_with_logits, pair) for pair in _pairs(z, t)])
 
 
-def cross_entropy(logits: Sequence[Any], target: int | Sequence[int]) -> Value:
+def cross_entropy(logits: Sequence[Any], target: SupportsFloat | Sequence[SupportsFloat]) -> Value:
     """−log softmax(logits)[target], for any finite logits; PyTorch's ``cross_entropy``.
 
     Args:
         logits: one for each class; or a list of such lists, one for each example: then the mean.
-        target: the index of the right class, from 0 on; or a list of them.
+        target: the index of the right class, from 0 on; or a list of them, one for each example. For a
+            single example, also a Value that holds the index, so that it can be an input of `compile`,
+            or a list with a probability for each class: −Σ tᵢ log softmax(logits)ᵢ.
 
     Raises:
-        TypeError, ValueError: a target is no index of a class.
+        TypeError, ValueError: a target is no index of a class, or the lengths do not fit.
 
     Source: Bridle, "Probabilistic interpretation of feedforward classification network outputs" (1990).
 
@@ -93,8 +95,13 @@ def cross_entropy(logits: Sequence[Any], target: int | Sequence[int]) -> Value:
     """
     if not isinstance(target, Sized):
         return _cross_entropy(logits, target)
+    if len(target) == len(logits) and not any(isinstance(row, Sized) for row in logits):
+        return -record(ops.dot, (*as_inputs(target, "t"), *_log_softmax(logits)))
     if not all(isinstance(row, Sized) for row in logits):
-        raise TypeError("for a list of targets, logits must be a list of lists, one for each example")
+        raise TypeError(
+            "for a list of targets, logits must be a list of lists, one for each example; for one example "
+            f"with a probability for each class, {len(logits)} of them are needed, not {len(target)}"
+        )
     if len(logits) != len(target) or len(target) == 0:
         raise ValueError(f"there are {len(logits)} examples, but {len(target)} targets")
     return _of_all(ops.mean, [_cross_entropy(row, index) for row, index in zip(logits, target)])
@@ -103,12 +110,20 @@ def cross_entropy(logits: Sequence[Any], target: int | Sequence[int]) -> Value:
 def _cross_entropy(logits: Sequence[SupportsFloat], target: Any) -> Value:
     if not len(logits):
         raise ValueError("cross_entropy needs a logit for each class, and got none")
-    if target not in range(len(logits)):
+    if (target.data if isinstance(target, Value) else target) not in range(len(logits)):
         raise ValueError(
             f"the target {target!r} is no class: with {len(logits)} logits, 0 is the first and "
             f"{len(logits) - 1} the last"
         )
-    return -log_softmax([as_value(z) for z in logits])[int(target)]
+    if isinstance(target, Value):
+        chosen = [ops.equal(target, float(k)) for k in range(len(logits))]
+        # Divided by 1; where compiled code meets a target that is no class, by 0, which shows.
+        return -record(ops.dot, (*chosen, *_log_softmax(logits))) / record(ops.sum, tuple(chosen))
+    return -_log_softmax(logits)[int(target)]
+
+
+def _log_softmax(logits: Sequence[SupportsFloat]) -> list[Value]:
+    return log_softmax([as_value(z) for z in logits])
 
 
 def hinge_loss(score: Numbers, t: Numbers) -> Value:

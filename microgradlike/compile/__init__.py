@@ -1,0 +1,202 @@
+"""compile: the graph of one example, recorded with plain Values, comes back as code for whole batches."""
+
+import importlib.util
+import inspect
+import linecache
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, SupportsFloat, TypeAlias
+
+from microgradlike.compile.program import Program, Result, ResultWithOutputs, load
+from microgradlike.compile.scalars import lower
+from microgradlike.engine import (
+    Constant,
+    Value,
+    adjoints,
+    as_value,
+    check_recorded,
+    topological_order,
+    watched,
+)
+
+__all__ = ["Program", "Result", "ResultWithOutputs", "compile"]
+
+Example: TypeAlias = Sequence[SupportsFloat | Sequence[SupportsFloat]]
+
+
+def compile(  # noqa: A001
+    loss: Value | Callable[..., Any],
+    inputs: Sequence[Any] | None = None,
+    wrt: Sequence[Value] | None = None,
+    *,
+    outputs: Sequence[Value] = (),
+    reduce: str = "mean",
+    backend: str = "auto",
+    allow_nan: bool = False,
+    check: bool = False,
+) -> Program:
+    """Code that computes a loss and its gradients for a whole batch, from the graph of one example.
+
+    The graph decides what is computed, never how fast: with the "numpy" backend the scalar graph of a
+    network comes back as its matrix form, a dozen array instructions that `Program.source` shows.
+
+    Args:
+        loss: a Value; or a function of Values that returns it, or a pair (loss, list of outputs).
+        inputs: for a Value, the leaves that the columns of a batch stand for, in their order. For a
+            function, one example of its arguments, each of them a number or a list of numbers: the
+            function is called once, with Values for them.
+        wrt: the Values to differentiate by, such as ``model.parameters()``; by default all leaves that
+            are no inputs. Leaves that are no inputs are parameters: their ``data`` are read at each call.
+        outputs: Values of which the program returns the numbers for each example: predictions.
+        reduce: "mean" or "sum", over the examples, of loss and gradients.
+        backend: "numpy" (``pip install "microgradlike[compile]"``), "python" (the standard library
+            alone; faster for a few examples of a small graph), or "auto": numpy where it is installed.
+        allow_nan: take nan in a batch for a number like others.
+        check: stop with a FloatingPointError where loss or gradients are not finite, with the name of the
+            first such value and the index of the example.
+
+    Raises:
+        TypeError, ValueError: an argument is not what is said above; or the function uses the number of a
+            Value, as in ``if v > 0``: that would be decided once, for all examples.
+        RuntimeError: someone wrote to ``data`` since the graph was recorded.
+        ModuleNotFoundError: the backend is not installed.
+
+    >>> from microgradlike import MLP, Value, half_squared_error
+    >>> network = MLP(2, [2, 1], activation="sigmoid", output_activation="sigmoid")
+    >>> def loss(x, t):
+    ...     return half_squared_error(network(x), t)
+    >>> program = compile(loss, [[0.0, 0.0], 1.0], network.parameters(), backend="numpy")
+    >>> print(program.source)
+    loss = dW1 = db1 = dW2 = db2 = 0.0
+    for X, T in blocks:
+        Z1 = W1 @ X + b1
+        H = sigmoid(Z1)
+        Z2 = W2 @ H + b2
+        Y = sigmoid(Z2)
+        dY = Y - T
+        dZ2 = dY * (Y * (1.0 - Y))
+        dH = W2.T * dZ2
+        dZ1 = dH * (H * (1.0 - H))
+        loss += (0.5 * (Y - T)**2).sum(axis=1, keepdims=True)
+        dW1 += dZ1 @ X.T
+        db1 += dZ1.sum(axis=1, keepdims=True)
+        dW2 += dZ2 @ H.T
+        db2 += dZ2.sum(axis=1, keepdims=True)
+    <BLANKLINE>
+    >>> result = program([[0.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
+    >>> round(result.loss, 4), len(result.gradients)
+    (0.1492, 9)
+    """
+    if reduce not in {"mean", "sum"}:
+        raise ValueError(f'reduce is "mean" or "sum", not {reduce!r}')
+    if backend == "auto":
+        backend = "numpy" if importlib.util.find_spec("numpy") else "python"
+    load(backend)
+    if callable(loss):
+        loss, leaves, outputs = _trace(loss, inputs, outputs)
+    else:
+        leaves = _leaves(loss, inputs)
+    outputs = _values("outputs", outputs)
+    order = topological_order(loss, *outputs)
+    check_recorded(order)
+    if wrt is None:
+        wrt = [value for value in order if not value.op and value not in set(leaves)]
+    wrt = _values("wrt", wrt)
+    gradients = adjoints(loss, wrt)
+    scalars = lower(loss, leaves, wrt, [as_value(gradients.get(w, 0.0)) for w in wrt], gradients, outputs)
+    return Program(scalars, backend=backend, reduce=reduce, allow_nan=allow_nan, check=check)
+
+
+def _values(argument: str, values: Any) -> list[Value]:
+    if isinstance(values, Value) or not hasattr(values, "__iter__"):
+        raise TypeError(f"{argument} is a list of Values, not {values!r:.60}: write [v]")
+    values = list(values)
+    for i, value in enumerate(values):
+        if not isinstance(value, Value):
+            raise TypeError(f"{argument}[{i}] is {value!r:.60}, not a Value")
+    return values
+
+
+def _leaves(loss: Any, inputs: Any) -> list[Value]:
+    if not isinstance(loss, Value):
+        raise TypeError(f"compile takes a Value or a function that returns one, not {loss!r:.60}")
+    if inputs is None:
+        raise TypeError("which leaves are inputs? write compile(loss, inputs=[x1, x2, t])")
+    leaves = _values("inputs", [v for x in inputs for v in (x if isinstance(x, list | tuple) else [x])])
+    for i, leaf in enumerate(leaves):
+        if leaf.op or type(leaf) is Constant:
+            what = "a constant" if not leaf.op else f"the result of {leaf.op.name}"
+            raise ValueError(f"inputs[{i}] is {what}, but an input is a leaf, a Value made from a number")
+    _check_unique(leaves)
+    return leaves
+
+
+def _check_unique(leaves: Sequence[Value]) -> None:
+    names = [leaf.name for leaf in leaves if leaf.name]
+    twice = (
+        next((name for name in names if names.count(name) > 1), "") if len({*names}) < len(names) else ""
+    )
+    if len({*leaves}) < len(leaves) or twice:
+        raise ValueError(
+            f"two inputs are the same{', or have the same name' * bool(twice)}: {twice or 'a leaf'}"
+        )
+
+
+def _trace(
+    function: Callable[..., Any], example: Any, outputs: Sequence[Value]
+) -> tuple[Value, list[Value], Sequence[Value]]:
+    """Call the function once, with Values; nobody may look at their numbers."""
+    if example is None or isinstance(example, str) or not hasattr(example, "__iter__"):
+        raise TypeError(
+            "a function is compiled with an example of its arguments: compile(f, [[0.5, 1.0], 1.0])"
+        )
+    if outputs:
+        raise TypeError("outputs of a function are what it returns with the loss: (loss, [y1, y2])")
+    arguments: list[Any] = []
+    leaves: list[Value] = []
+    for name, argument in zip(_parameter_names(function), [*example]):
+        if hasattr(argument, "__len__"):
+            values = [Value(number, f"{name}{i}") for i, number in enumerate(argument, 1)]
+            arguments.append(values)
+            leaves += values
+        else:
+            leaves.append(Value(argument, name))
+            arguments.append(leaves[-1])
+    _check_unique(leaves)
+    with watched(_refuse):
+        result = function(*arguments)
+    loss, outputs = result if isinstance(result, tuple) and len(result) == 2 else (result, ())
+    if not isinstance(loss, Value):
+        raise TypeError(f"the function returned {loss!r:.60}, not a Value: the loss of one example")
+    return loss, leaves, [outputs] if isinstance(outputs, Value) else outputs
+
+
+def _parameter_names(function: Callable[..., Any]) -> Any:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:  # some builtins have none
+        parameters = ()  # type: ignore[assignment]
+    names = [p.name for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
+    yield from names
+    i = 1
+    while True:
+        yield f"x{i}"
+        i += 1
+
+
+def _refuse(value: Value) -> NoReturn:
+    frame = sys._getframe(1)
+    package = str(Path(__file__).parent.parent)
+    while frame.f_back and frame.f_code.co_filename.startswith(package):
+        frame = frame.f_back
+    file, number = frame.f_code.co_filename, frame.f_lineno
+    line = linecache.getline(file, number).strip()
+    name = value.name or "a Value"
+    raise TypeError(
+        f"line {number} of {Path(file).name} uses the number of {name}"
+        + (f": {line}\n" if line else "\n")
+        + "In compiled code that would be decided once, by this example, for all others. Write where(greater(v, "
+        "0), a, b), maximum, minimum, relu or clip, which are decided for each example; .detach() gives a number "
+        "that is meant to stay."
+    )

@@ -1,0 +1,423 @@
+"""The numpy backend: array instructions as a function over a block of the batch.
+
+A block has as many examples as keep its arrays in the processor's cache. Numbers are those of the rows of
+the op table, as IEEE 754 has them; of the rules of derivatives nothing is known here.
+"""
+
+import functools
+import math
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from microgradlike import ops
+from microgradlike.compile.scalars import Line, Scalars
+from microgradlike.compile.schedule import (
+    Array,
+    Block,
+    Elementwise,
+    Instruction,
+    Loaded,
+    MatrixProduct,
+    Operand,
+    OverBatch,
+    OverRows,
+    View,
+    arrays_of,
+    schedule,
+)
+from microgradlike.notation import Template, each, fill, pairs
+from microgradlike.ops import Op
+
+#: What the arrays of a block may take, in bytes: what a processor has close by.
+_CACHE = 1 << 21
+
+Written: TypeAlias = tuple[str, str]  # an expression, and how tightly it binds
+
+
+# ── The rows of the op table, for arrays ──────────────────────────────────────────────────────────────
+
+
+def sigmoid(a: Any) -> Any:
+    e = np.exp(-np.abs(a))  # never overflows
+    return np.where(a >= 0, 1.0, e) / (1.0 + e)
+
+
+def softplus(a: Any) -> Any:
+    return np.logaddexp(0.0, a)
+
+
+def quotient(a: Any, b: Any) -> Any:
+    return a / (b + 0.0)  # a zero counts as positive, whatever its sign
+
+
+def relu(a: Any) -> Any:
+    return np.maximum(a, np.zeros(a.shape[1:]))  # twice as fast as with the number 0.0
+
+
+def leaky_relu(a: Any, slope: Any) -> Any:
+    return np.where(a <= 0, a * slope, a)
+
+
+def elu(a: Any, alpha: Any) -> Any:
+    return np.where(a <= 0, alpha * np.expm1(np.minimum(a, 0.0)), a)
+
+
+def selu(a: Any) -> Any:
+    return ops._SELU_SCALE * elu(a, ops._SELU_ALPHA)
+
+
+def silu(a: Any) -> Any:
+    return a * sigmoid(a)
+
+
+def erf(a: Any) -> Any:
+    from scipy.special import erf
+
+    return erf(a)
+
+
+def erfc(a: Any) -> Any:
+    from scipy.special import erfc
+
+    return erfc(a)
+
+
+def gelu(a: Any) -> Any:
+    return a * (0.5 * erfc(-a / math.sqrt(2)))
+
+
+def softsign(a: Any) -> Any:
+    return a / (1 + np.abs(a))
+
+
+def clip(a: Any, low: Any, high: Any) -> Any:
+    return np.minimum(np.maximum(a, low), high)
+
+
+def binary_cross_entropy(p: Any, t: Any) -> Any:
+    for_one = np.where(t > 0, t * np.log(p), 0.0)
+    for_zero = np.where(t < 1, (1 - t) * np.log1p(-p), 0.0)
+    refused = (p < 0) | (p > 1) | (t < 0) | (t > 1)
+    return np.where(refused, np.nan, -for_one - for_zero)
+
+
+def binary_cross_entropy_with_logits(z: Any, t: Any) -> Any:
+    return t * softplus(-z) + (1 - t) * softplus(z)
+
+
+def logsumexp(a: Any) -> Any:
+    """Of the rows: log Σ eᵃ = m + log(1 + Σ eᵃ⁻ᵐ), the second sum without the largest row m."""
+    m = a.max(axis=0, keepdims=True)
+    rest = np.where(a < m, np.exp(a - m), 0.0).sum(axis=0, keepdims=True)
+    ties = (a == m).sum(axis=0, keepdims=True) - 1
+    return np.where(np.isfinite(m), m + np.log1p(rest + ties), m)
+
+
+def rows(*arrays: Any) -> Any:
+    """One array of the rows of several, each as long as the longest."""
+    width = max(a.shape[1] for a in arrays)
+    return np.concatenate([np.broadcast_to(a, (a.shape[0], width)) for a in arrays])
+
+
+def stack(*arrays: Any) -> Any:
+    return np.stack(np.broadcast_arrays(*arrays))
+
+
+_HELPERS: dict[str, Any] = {
+    function.__name__: function
+    for function in (
+        sigmoid, softplus, quotient, relu, leaky_relu, elu, selu, silu, erf, erfc, gelu, softsign, clip,
+        binary_cross_entropy, binary_cross_entropy_with_logits, logsumexp, rows, stack,
+    )
+}  # fmt: skip
+
+#: How a row is written, if not as np.name(a, b) or as a call of a function above.
+_TEMPLATES: dict[Op, tuple[Template, str]] = {
+    ops.add: ("[0+] + [1+]", "+"),
+    ops.sub: ("[0+] - [1/]", "+"),
+    ops.mul: ("[0*] * [1^]", "*"),
+    ops.div: ("[0*] / [1^]", "*"),
+    ops.neg: ("-[0^]", "+"),
+    ops.pow: ("np.power([0], [1])", "!"),
+    ops.greater: ("([0] > [1]) * 1.0", "*"),
+    ops.equal: ("([0] == [1]) * 1.0", "*"),
+    ops.asin: ("np.arcsin([0])", "!"),
+    ops.acos: ("np.arccos([0])", "!"),
+    ops.atan: ("np.arctan([0])", "!"),
+    ops.atan2: ("np.arctan2([0], [1])", "!"),
+    ops.asinh: ("np.arcsinh([0])", "!"),
+    ops.acosh: ("np.arccosh([0])", "!"),
+    ops.atanh: ("np.arctanh([0])", "!"),
+    ops.sum: (each("[%d+]", " + "), "+"),
+    ops.prod: (each("[%d^]", " * "), "*"),
+    ops.dot: (pairs(" * "), "+"),
+    ops.mean: (lambda n: each(f"[%d*] / {n}", " + ")(n) if n > 1 else "[0]", "+"),
+    ops.hardtanh: ("clip([0], -1.0, 1.0)", "!"),
+    ops.half_squared_error: ("0.5 * ([0+] - [1/])**2", "*"),
+}
+
+#: How a row is written whose operands are the rows of one array, or of two.
+_OVER_ROWS: dict[Op, tuple[Template, str]] = {
+    ops.sum: ("[0!].sum(axis=0, keepdims=True)", "!"),
+    ops.mean: ("[0!].mean(axis=0, keepdims=True)", "!"),
+    ops.prod: ("[0!].prod(axis=0, keepdims=True)", "!"),
+    ops.minimum: ("[0!].min(axis=0, keepdims=True)", "!"),
+    ops.maximum: ("[0!].max(axis=0, keepdims=True)", "!"),
+    ops.logsumexp: ("logsumexp([0])", "!"),
+    ops.hypot: ("np.hypot.reduce([0], axis=0, keepdims=True)", "!"),
+    ops.dot: ("([0*] * [1^]).sum(axis=0, keepdims=True)", "!"),
+    ops.half_squared_error: ("0.5 * (([0+] - [1/])**2).sum(axis=0, keepdims=True)", "*"),
+}
+
+_OVER_BATCH: dict[str, tuple[Template, str]] = {
+    "rows": ("[0!].sum(axis=1, keepdims=True)", "!"),
+    "matrix": ("[0^] @ [1!].T", "*"),
+    "pairs": ("([0*] * [1^]).sum(axis=1, keepdims=True)", "!"),
+}
+
+_COMPARISONS: dict[Op, str] = {ops.greater: ">", ops.equal: "=="}
+
+_ONE_BY_ONE = frozenset({ops.minimum, ops.maximum, ops.hypot})
+
+
+# ── Printing ──────────────────────────────────────────────────────────────────────────────────────────
+
+#: What is longer than this gets a line of its own.
+_LINE = 60
+
+
+class _Printer:
+    """Prints the instructions of a block; what has no name and is used once stands where it is used."""
+
+    def __init__(
+        self,
+        instructions: Sequence[Instruction],
+        results: Container[Array],
+        constants: Mapping[int, float],
+        indices: dict[str, Any],
+    ) -> None:
+        self.constants, self.indices = constants, indices
+        self.lines: list[Line] = []
+        self.inner: dict[Array, tuple[Instruction, int, Written]] = {}
+        views = [o for i in instructions for o in i.operands if isinstance(o, View)]
+        uses = Counter(array for view in views for array, _ in view.parts)
+        sliced = {array for view in views for array, rows in view.parts if not _is_whole(array, rows)}
+        for instruction in instructions:
+            out = instruction.out
+            written = self.write(instruction)
+            nodes = sum(n >= 0 for n in out.members)
+            nodes += sum(self.inner[array][1] for array in arrays_of(instruction) if array in self.inner)
+            short = len(written[0]) < _LINE
+            if short and not out.named and uses[out] == 1 and out not in sliced and out not in results:
+                self.inner[out] = instruction, nodes, written
+            else:
+                self.lines.append(Line(out.name, written[0], out.shape, nodes))
+
+    def write(self, instruction: Instruction) -> Written:
+        if isinstance(instruction, MatrixProduct):
+            terms = [self.product(*term) for term in instruction.terms]
+            terms += [self.operand(instruction.bias)] if instruction.bias else []
+            return (fill(each("[%d+]", " + "), terms), "+") if len(terms) > 1 else terms[0]
+        operands = [self.operand(operand) for operand in instruction.operands]
+        if isinstance(instruction, OverBatch):
+            template, binding = _OVER_BATCH[instruction.kind]
+            return fill(template, operands), binding
+        if isinstance(instruction, OverRows):
+            template, binding = _OVER_ROWS[instruction.op]
+            written = fill(template, operands[:2]), binding
+            return (fill("[0+] + [1+]", [written, operands[2]]), "+") if len(operands) > 2 else written
+        return self.elementwise(instruction.op, instruction.operands, operands)
+
+    def elementwise(self, op: Op, operands: Sequence[Operand], written: list[Written]) -> Written:
+        if op is ops.mul:
+            # What has a name comes first, as in h(1 − h).
+            operands, written = zip(*sorted(zip(operands, written), key=lambda pair: len(pair[1][0])))
+            masks = [self.comparison(operand) for operand in operands]
+            if sum(mask is not None for mask in masks) == 1:  # S * (Z > 0.0) needs no numbers for it
+                written = sorted(
+                    (mask or text for mask, text in zip(masks, written)), key=lambda w: w in masks
+                )
+        if op in _ONE_BY_ONE:
+            text = functools.reduce(lambda a, b: f"np.{op.name}({a}, {b})", [text for text, _ in written])
+            return text, "!"
+        if op in {ops.dot, ops.half_squared_error} and len(written) > 3 and op is not ops.dot:
+            half = len(written) // 2
+            return self.stacked(op, [written[:half], written[half:]])
+        if op in _TEMPLATES:
+            template, binding = _TEMPLATES[op]
+            return fill(template, written), binding
+        if op.name.startswith("power("):
+            exponent = op.name[len("power(") : -1]
+            return (
+                (fill("[0!]**2", written), "^")
+                if exponent == "2"
+                else (f"np.power({written[0][0]}, {exponent})", "!")
+            )
+        if op.arity is None:
+            return self.stacked(op, [written])
+        call = op.name if op.name in _HELPERS else f"np.{op.name}"
+        return f"{call}({', '.join(text for text, _ in written)})", "!"
+
+    def stacked(self, op: Op, lists: Sequence[Sequence[Written]]) -> Written:
+        """Of several arrays, along a new first axis."""
+        template, binding = _OVER_ROWS[op]
+        stacks = [(f"stack({', '.join(text for text, _ in texts)})", "!") for texts in lists]
+        return fill("[0!][0]", [(fill(template, stacks), binding)]), "!"
+
+    def comparison(self, operand: Operand) -> Written | None:
+        array = operand.parts[0][0] if isinstance(operand, View) else None
+        instruction = self.inner[array][0] if array in self.inner else None
+        if isinstance(instruction, Elementwise) and instruction.op in _COMPARISONS:
+            sides = [self.operand(side) for side in instruction.operands]
+            return fill(f"([0] {_COMPARISONS[instruction.op]} [1])", sides), "!"
+        return None
+
+    def product(self, weights: Loaded, x: View) -> Written:
+        inner = weights.array.rows if weights.transposed else weights.array.columns
+        template = "[0^] * [1^]" if inner == 1 else "[0^] @ [1^]"
+        return fill(template, [self.operand(weights), self.operand(x)]), "*"
+
+    def operand(self, operand: Operand) -> Written:
+        if isinstance(operand, View):
+            parts = [self.part(*part) for part in operand.parts]
+            return parts[0] if len(parts) == 1 else (f"rows({', '.join(text for text, _ in parts)})", "!")
+        array = operand.array
+        if _is_literal(array, self.constants):
+            number = self.constants[array.members[0]]
+            text = (
+                repr(number)
+                if math.isfinite(number)
+                else f"{number}".replace("nan", "np.nan").replace("inf", "np.inf")
+            )
+            return text, "+" if text.startswith("-") else "!"
+        return array.name + ".T" * operand.transposed, "!"
+
+    def part(self, array: Array, rows: Sequence[int]) -> Written:
+        if _is_whole(array, rows):
+            return self.inner[array][2] if array in self.inner else (array.name, "!")
+        if isinstance(rows, range):
+            step = f":{rows.step}" if rows.step != 1 else ""
+            return f"{array.name}[{rows.start}:{rows.stop}{step}]", "!"
+        name = f"rows_{len(self.indices) + 1}"
+        self.indices[name] = np.array(rows)
+        return f"{array.name}[{name}]", "!"
+
+
+def _is_whole(array: Array, rows: Sequence[int]) -> bool:
+    return rows == range(array.rows)
+
+
+def _is_literal(array: Array, constants: Container[int]) -> bool:
+    return array.shape == (1, 1) and array.members[0] in constants
+
+
+# ── Running ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Numpy:
+    """A program for numpy: `source` to read, `lines` for a table, `run` to compute.
+
+    Args:
+        scalars: the lowered graph.
+        roots: the numbers that are wanted: the loss, and maybe the gradients.
+        outputs: what is wanted of each example.
+    """
+
+    def __init__(self, scalars: Scalars, roots: Sequence[int], outputs: Sequence[int]) -> None:
+        s = self.schedule = schedule(scalars, roots, outputs)
+        self.namespace: dict[str, Any] = {"np": np, **_HELPERS}
+        self.lines: list[Line] = []
+        later = {n for block in (s.each, s.after) for array in block.loaded for n in array.members}
+        later.update(roots)
+        before = [i.out for i in s.before.instructions if not later.isdisjoint(i.out.members)]
+        after = [i.out for i in s.after.instructions if not later.isdisjoint(i.out.members)]
+        sums = [total.out for total in s.sums]
+        sources = []
+        self._parts = []
+        for name, block, results in (
+            ("before", s.before, before),
+            ("each", s.each, sums),
+            ("after", s.after, after),
+        ):
+            source = self._part(name, block, results)
+            if source:
+                sources.append(source)
+                loaded = [
+                    (a, self._index(a)) for a in block.loaded if not _is_literal(a, scalars.constants)
+                ]
+                code = compile(source, "<microgradlike.compile>", "exec")
+                self._parts.append((code, loaded, results, len if block is s.each else lambda _: 1))
+        self.source = "\n".join(sources)
+        self._spare: list[dict[str, Any]] = []
+        self.wanted = np.array([s.place[n] for n in roots])
+        self.size = max(s.place.values(), default=-1) + 1
+        for array in (*before, *sums, *after):
+            self.size = max(self.size, self._slice(array).stop)
+        self.columns = [self._columns(columns) for _, columns in s.inputs]
+        width = sum(
+            array.rows
+            for array in (*(array for array, _ in s.inputs), *(i.out for i in s.each.instructions))
+        )
+        self.block = min(max(_CACHE // (8 * max(width, 1)) // 64 * 64, 64), 8192)
+
+    def _part(self, name: str, block: Block, results: Sequence[Array]) -> str:
+        s, constants = self.schedule, self.schedule.scalars.constants
+        outputs = s.outputs if block is s.each else None
+        if not results and not outputs:
+            return ""
+        if block is not s.each:
+            printer = _Printer(block.instructions, results, constants, self.namespace)
+            self.lines += printer.lines
+            return "".join(f"{line.name} = {line.expression}\n" for line in printer.lines)
+        kept = {*results, *(array for array, _ in (outputs.parts if outputs else ()))}
+        printer = _Printer([*block.instructions, *s.sums], kept, constants, self.namespace)
+        self.lines += printer.lines
+        sums = {total.out.name for total in s.sums}
+        head = " = ".join([*(array.name for array in results), "0.0"]) + "\n" if results else ""
+        inputs = ", ".join(array.name for array, _ in s.inputs) + "," * (len(s.inputs) == 1)
+        lines = [f"for {inputs} in blocks:"]
+        lines += [f"{line.name} {'+' * (line.name in sums)}= {line.expression}" for line in printer.lines]
+        lines += [f"outputs.append({printer.operand(outputs)[0]})"] if outputs else []
+        return head + "\n    ".join(lines) + "\n"
+
+    def _index(self, array: Array) -> Any:
+        place = self.schedule.place
+        return np.array([place[n] for n in array.members]).reshape(array.rows, array.columns or 1)
+
+    def _columns(self, columns: list[int]) -> Any:
+        first, last = columns[0], columns[-1]
+        return slice(first, last + 1) if columns == list(range(first, last + 1)) else columns
+
+    def _slice(self, array: Array) -> slice:
+        i, member = next((i, n) for i, n in enumerate(array.members) if n >= 0)
+        start = self.schedule.place[member] - i
+        return slice(start, start + len(array.members))
+
+    def run(self, batch: Any, parameters: Sequence[float]) -> tuple[Any, Any]:
+        """The wanted numbers, one array; and the outputs, a row for each example (None: there are none)."""
+        known = np.zeros(self.size)
+        first = len(parameters)
+        known[:first] = parameters
+        known[first : first + len(self.schedule.constants)] = self.schedule.constants
+        # The arrays of a run stay where they are until the next one takes their place: to give memory
+        # back and get it again costs more than all the arithmetic. Each thread takes names of its own.
+        names = self._spare.pop() if self._spare else {**self.namespace}
+        names["blocks"], names["outputs"] = self._blocks(batch), []
+        with np.errstate(all="ignore"):
+            for part, loaded, results, scale in self._parts:
+                for array, index in loaded:
+                    names[array.name] = known[index]
+                exec(part, names)
+                for array in results:
+                    known[self._slice(array)] = (names[array.name] / scale(batch)).ravel()
+        outputs = np.concatenate(names["outputs"], axis=1).T if self.schedule.outputs else None
+        self._spare.append(names)
+        return known[self.wanted], outputs
+
+    def _blocks(self, batch: Any) -> Iterator[tuple[Any, ...]]:
+        for start in range(0, len(batch), self.block):
+            block = batch[start : start + self.block].T
+            yield tuple(block[columns] for columns in self.columns)

@@ -1,0 +1,293 @@
+"""A compiled graph, as its user has it: call it with a batch."""
+
+import importlib.util
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+from microgradlike.compile.ieee import ieee
+from microgradlike.compile.scalars import BEFORE, EACH, Line, Scalars
+from microgradlike.engine import real
+
+
+class Result(NamedTuple):
+    """The loss of a batch, and the gradients in the order of ``wrt``."""
+
+    loss: float
+    gradients: Any
+
+
+class ResultWithOutputs(NamedTuple):
+    """The loss of a batch, the gradients in the order of ``wrt``, and the outputs, a row for each example."""
+
+    loss: float
+    gradients: Any
+    outputs: Any
+
+
+class Source(str):
+    """Code, which a notebook shows as it is."""
+
+    __slots__ = ()
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002, FBT001
+        printer.text(str(self))
+
+
+class Program:
+    """The code of a graph; `microgradlike.compile` makes it.
+
+    Attributes:
+        source: the code, in the names of the graph.
+        backend: "numpy" or "python".
+        inputs: the names of the columns of a batch.
+        block: for numpy, how many examples are computed at once, so that their arrays stay in the cache.
+
+    Called with a batch, it gives a named tuple ``(loss, gradients)``, and ``(loss, gradients, outputs)``
+    if it was compiled with outputs. A batch is a two-dimensional array, a list of rows, a dict of columns
+    by name, or a pandas frame: one row for each example, the columns in the order of the inputs. The
+    parameters' ``data`` are read at every call.
+
+    Where the engine raises, since a logarithm is undefined or a quotient infinite, compiled code goes on
+    as IEEE 754 has it: with nan and infinities. With ``check=True`` it stops instead, and says which value
+    of which example was the first.
+
+    >>> from microgradlike import Value, compile
+    >>> w, x = Value(3.0, "w"), Value(1.0, "x")
+    >>> program = compile((w * x - 1) ** 2, inputs=[x], wrt=[w], backend="python")
+    >>> program([[1.0], [2.0]])
+    Result(loss=14.5, gradients=[12.0])
+    >>> w.data = 1.0
+    >>> program.value([[1.0], [2.0]])
+    0.5
+    """
+
+    def __init__(
+        self,
+        scalars: Scalars,
+        *,
+        backend: str,
+        reduce: str,
+        allow_nan: bool,
+        check: bool,
+    ) -> None:
+        names = [scalars.names.get(n, "") for n in scalars.inputs]
+        self.inputs = [name or f"column {i}" for i, name in enumerate(names)]
+        self.backend = backend
+        self._scalars, self._backend = scalars, load(backend)
+        self._sum, self._allow_nan, self._check = reduce == "sum", allow_nan, check
+        roots = [scalars.loss, *scalars.gradients]
+        self._whole = self._backend(scalars, roots, scalars.outputs)
+        self._forward: Any = None
+        self.source = Source(self._whole.source)
+
+    def __call__(self, batch: Any) -> Result | ResultWithOutputs:
+        """The loss and the gradients of a batch, and the outputs if there are any.
+
+        Raises:
+            TypeError, ValueError: the batch is no table of numbers of this width; the message says where.
+            FloatingPointError: with ``check=True``, something is not finite.
+        """
+        rows = self._rows(batch)
+        numbers, outputs = self._run(self._whole, rows)
+        loss, gradients = float(numbers[0]), numbers[1:]
+        if self._scalars.outputs:
+            return ResultWithOutputs(loss, gradients, outputs)
+        return Result(loss, gradients)
+
+    def value(self, batch: Any) -> Any:
+        """The forward part alone: the loss, or the pair (loss, outputs) if there are outputs.
+
+        Raises:
+            As for the call.
+        """
+        if self._forward is None:
+            self._forward = self._backend(self._scalars, [self._scalars.loss], self._scalars.outputs)
+        [loss], outputs = self._run(self._forward, self._rows(batch))
+        return (float(loss), outputs) if self._scalars.outputs else float(loss)
+
+    def _run(self, code: Any, rows: Any) -> tuple[Any, Any]:
+        parameters = [leaf.data for leaf in self._scalars.leaves]
+        numbers, outputs = code.run(rows, parameters)
+        if self._sum:
+            n = len(rows)
+            numbers = [number * n for number in numbers] if isinstance(numbers, list) else numbers * n
+        if self._check and not all(map(math.isfinite, numbers)):
+            self._complain(code, rows, parameters)
+        return numbers, outputs
+
+    def _rows(self, batch: Any) -> Any:
+        """The batch as the backend takes it, checked."""
+        if isinstance(batch, Mapping) or hasattr(batch, "columns"):
+            batch = self._by_name(batch)
+        if self.backend != "python":
+            return self._array(batch)
+        if hasattr(batch, "tolist"):
+            batch = batch.tolist()
+        try:
+            quick = set(map(len, batch)) == {len(self.inputs)} and sum(map(sum, batch))
+        except (TypeError, AttributeError):
+            quick = False
+        if type(quick) is float and quick == quick:  # noqa: PLR0124
+            return batch
+        return self._checked(batch)
+
+    def _array(self, batch: Any) -> Any:
+        import numpy as np
+
+        try:
+            array = np.asarray(batch)
+        except ValueError:  # ragged
+            self._checked(batch)
+            raise
+        if (
+            array.ndim != 2
+            or array.shape[1] != len(self.inputs)
+            or array.dtype.kind not in "fiub"
+            or not len(array)
+        ):
+            array = np.array(self._checked(batch))
+        array = np.asarray(array, np.float64)
+        if not self._allow_nan and np.isnan(array.sum()) and np.isnan(array).any():
+            self._checked(array.tolist())
+        return array
+
+    def _by_name(self, batch: Any) -> list[list[Any]]:
+        names = [*batch.columns] if hasattr(batch, "columns") else [*batch]
+        missing = [name for name in self.inputs if name not in names]
+        if missing:
+            raise ValueError(
+                f"the batch has no column {', '.join(missing)}; it has {', '.join(map(str, names)) or 'none'}"
+            )
+        columns = [list(batch[name]) for name in self.inputs]
+        lengths = {name: len(column) for name, column in zip(self.inputs, columns)}
+        if len({*lengths.values()}) > 1:
+            raise ValueError(f"the columns of the batch differ in length: {lengths}")
+        return [*map(list, zip(*columns))]
+
+    def _checked(self, batch: Any) -> list[list[float]]:
+        """The batch as lists of floats, cell by cell."""
+        width, names = len(self.inputs), _some(self.inputs)
+        if not hasattr(batch, "__len__") or isinstance(batch, str | bytes):
+            raise TypeError(f"a batch is a table, with a row for each example, not {batch!r:.60}")
+        if len(batch) == 0:
+            raise ValueError("the batch has no examples")
+        rows = []
+        for i, row in enumerate(batch):
+            if not hasattr(row, "__len__") or isinstance(row, str | bytes):
+                raise TypeError(
+                    f"a batch is a table, with a row of {width} numbers ({names}) for each example, but row {i} "
+                    f"is {row!r:.60}; for one example, write [[…]]"
+                )
+            if len(row) != width:
+                s = "" if len(row) == 1 else "s"
+                raise ValueError(
+                    f"row {i} of the batch has {len(row)} number{s}, but the inputs are {width}: {names}"
+                )
+            numbers = []
+            for name, cell in zip(self.inputs, row):
+                try:
+                    number = real(cell)
+                except (TypeError, OverflowError) as error:
+                    raise type(error)(f"row {i} of the batch, {name}: {error}") from None
+                if math.isnan(number) and not self._allow_nan:
+                    raise ValueError(
+                        f"row {i} of the batch, {name}, is nan: leave such rows out, or compile with allow_nan=True"
+                    )
+                numbers.append(number)
+            rows.append(numbers)
+        return rows
+
+    def _complain(self, code: Any, rows: Any, parameters: Sequence[float]) -> NoReturn:
+        """Find the first example, and in it the first value, that is not finite."""
+
+        def is_finite(start: int, stop: int) -> bool:
+            numbers, _ = code.run(rows[start:stop], parameters)
+            return all(map(math.isfinite, numbers))
+
+        start, stop = 0, len(rows)
+        while stop - start > 1:
+            middle = (start + stop) // 2
+            if is_finite(start, middle):
+                start = middle
+            else:
+                stop = middle
+        if is_finite(start, stop):
+            raise FloatingPointError(
+                "the sum over the batch is not finite, though no example is to blame alone"
+            )
+        s = self._scalars
+        numbers: dict[int, float] = {**s.constants, **dict(zip(s.parameters, parameters))}
+        numbers.update(zip(s.inputs, map(float, rows[start])))
+        bad = ""
+        for n in s.needed([s.loss, *s.gradients]):
+            op = s.operations[n]
+            if op and s.phases[n] in {BEFORE, EACH}:
+                numbers[n] = ieee(op)(*(numbers[a] for a in s.operands[n]))
+            if n in numbers and not math.isfinite(numbers[n]) and n not in s.constants:
+                name = s.names.get(n, "")
+                if not bad or name:
+                    bad = self._describe(n, numbers)
+                if name:
+                    break
+        raise FloatingPointError(f"example {start} of the batch: {bad}")
+
+    def _describe(self, n: int, numbers: Mapping[int, float]) -> str:
+        s = self._scalars
+        op = s.operations[n]
+        name = s.names.get(n) or (
+            f"the gradient by {s.names[s.adjoints[n]]}" if s.adjoints.get(n) in s.names else ""
+        )
+        if not op:
+            return f"{name or 'an input'} is {numbers[n]!r}"
+        operands = [(s.names.get(a) or f"{numbers[a]!r}", "!") for a in s.operands[n]]
+        text, _ = op.write(operands)
+        at = ", ".join(
+            dict.fromkeys(f"{s.names[a]} = {numbers[a]!r}" for a in s.operands[n] if a in s.names)
+        )
+        return f"{name + ' = ' if name else ''}{text:.200} is {numbers[n]!r}" + (
+            f" at {at:.200}" if at else ""
+        )
+
+    def __str__(self) -> str:
+        lines: list[Line] = self._whole.lines
+        rows = [("instruction", "shape", "scalar operations")]
+        for line in lines:
+            height, width = line.shape
+            shape = f"{height} × n" if width is None else f"{height} × {width}"
+            text = f"{line.name} = {line.expression}"
+            rows.append((text if len(text) <= 80 else text[:79] + "…", shape, f"{line.nodes:,}"))
+        total = sum(line.nodes for line in lines)
+        rows.append((f"{len(lines)} instructions", "", f"{total:,}"))
+        widths = [max(len(row[i]) for row in rows) for i in range(3)]
+        return "\n".join(f"{a:{widths[0]}}  {b:{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows)
+
+    def __repr__(self) -> str:
+        wrt = len(self._scalars.wrt)
+        return f"<Program of {_some(self.inputs)} for {self.backend}, {wrt} gradient{'s' * (wrt != 1)}>"
+
+
+def load(backend: str) -> Callable[..., Any]:
+    """The class of a backend.
+
+    Raises:
+        ValueError: there is none of that name.
+        ModuleNotFoundError: what it needs is not installed; the message names the command.
+    """
+    if backend == "python":
+        from microgradlike.compile.python import Python
+
+        return Python
+    if backend == "numpy":
+        if importlib.util.find_spec("numpy") is None:
+            raise ModuleNotFoundError(
+                'the numpy backend needs numpy: pip install "microgradlike[compile]"', name="numpy"
+            )
+        from microgradlike.compile.numpy import Numpy
+
+        return Numpy
+    raise ValueError(f'there is no backend {backend!r}: there are "numpy" and "python", and "auto" chooses')
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 6 else f"{', '.join(names[:3])}, …, {names[-1]}"
