@@ -336,7 +336,7 @@ _watch: ContextVar[Callable[[Value], object] | None] = ContextVar("_watch", defa
 
 @contextmanager
 def watched(watch: Callable[[Value], object]) -> Iterator[None]:
-    """Within it, watch is called with each Value whose number leaves the graph: for a comparison, a float."""
+    """Within it, watch is called with each Value whose number leaves the graph, as for a comparison."""
     token = _watch.set(watch)
     try:
         yield

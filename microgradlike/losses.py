@@ -9,7 +9,7 @@ from typing import Any, SupportsFloat, TypeAlias
 
 from microgradlike import ops
 from microgradlike.engine import Value, as_inputs, as_value, record
-from microgradlike.functions import log_softmax, relu
+from microgradlike.functions import relu
 from microgradlike.ops import Op
 
 Numbers: TypeAlias = SupportsFloat | Sequence[SupportsFloat]
@@ -81,12 +81,10 @@ def cross_entropy(logits: Sequence[Any], target: SupportsFloat | Sequence[Suppor
 
     Args:
         logits: one for each class; or a list of such lists, one for each example: then the mean.
-        target: the index of the right class, from 0 on; or a list of them, one for each example. For a
-            single example, also a Value that holds the index, so that it can be an input of `compile`,
-            or a list with a probability for each class: −Σ tᵢ log softmax(logits)ᵢ.
+        target: the index of the right class, from 0 on, as a number or a Value; or a list of them.
 
     Raises:
-        TypeError, ValueError: a target is no index of a class, or the lengths do not fit.
+        TypeError, ValueError: a target is no index of a class.
 
     Source: Bridle, "Probabilistic interpretation of feedforward classification network outputs" (1990).
 
@@ -95,13 +93,8 @@ def cross_entropy(logits: Sequence[Any], target: SupportsFloat | Sequence[Suppor
     """
     if not isinstance(target, Sized):
         return _cross_entropy(logits, target)
-    if len(target) == len(logits) and not any(isinstance(row, Sized) for row in logits):
-        return -record(ops.dot, (*as_inputs(target, "t"), *_log_softmax(logits)))
     if not all(isinstance(row, Sized) for row in logits):
-        raise TypeError(
-            "for a list of targets, logits must be a list of lists, one for each example; for one example "
-            f"with a probability for each class, {len(logits)} of them are needed, not {len(target)}"
-        )
+        raise TypeError("for a list of targets, logits must be a list of lists, one for each example")
     if len(logits) != len(target) or len(target) == 0:
         raise ValueError(f"there are {len(logits)} examples, but {len(target)} targets")
     return _of_all(ops.mean, [_cross_entropy(row, index) for row, index in zip(logits, target)])
@@ -115,15 +108,8 @@ def _cross_entropy(logits: Sequence[SupportsFloat], target: Any) -> Value:
             f"the target {target!r} is no class: with {len(logits)} logits, 0 is the first and "
             f"{len(logits) - 1} the last"
         )
-    if isinstance(target, Value):
-        chosen = [ops.equal(target, float(k)) for k in range(len(logits))]
-        # Divided by 1; where compiled code meets a target that is no class, by 0, which shows.
-        return -record(ops.dot, (*chosen, *_log_softmax(logits))) / record(ops.sum, tuple(chosen))
-    return -_log_softmax(logits)[int(target)]
-
-
-def _log_softmax(logits: Sequence[SupportsFloat]) -> list[Value]:
-    return log_softmax([as_value(z) for z in logits])
+    t = target if isinstance(target, Value) else Value(target, "t")
+    return record(ops.cross_entropy, (*map(as_value, logits), t))
 
 
 def hinge_loss(score: Numbers, t: Numbers) -> Value:

@@ -25,6 +25,7 @@ import functools
 import inspect
 import math
 import operator
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,7 @@ class Op:
     latex: Template
     binding: str = "!"
     latex_binding: str = ""  # if not the same
+    composed: bool = False  # forward is made of other rows, so that a reading may take it apart
 
     def __call__(self, *operands: Any) -> Any:
         """Apply it: to plain numbers, which gives a number, or where a Value is among them, a Value."""
@@ -87,11 +89,20 @@ def _row(
     *,
     binding: str = "!",
     latex_binding: str = "",
+    composed: bool = False,
 ) -> Op:
     """A row; what is not said of its writing is that of a function call, name(a, b)."""
     call, latex_call = function_call(name)
     return Op(
-        name, symbol or name, forward, partials, text or call, latex or latex_call, binding, latex_binding
+        name,
+        symbol or name,
+        forward,
+        partials,
+        text or call,
+        latex or latex_call,
+        binding,
+        latex_binding,
+        composed,
     )
 
 
@@ -318,6 +329,33 @@ def _binary_cross_entropy_with_logits(z: float, t: float) -> float:
     return t * _softplus(-z) + (1 - t) * _softplus(z)
 
 
+def _cross_entropy(*operands: Any) -> Any:
+    # −log softmax(logits)[target], with all digits: also where the target has nearly all of the
+    # probability, so that the others must be counted alone, and where it has nearly none.
+    *logits, target = operands
+    largest, shares, chosen, others = _shares(logits, target)
+    gap = sum(*(where(c, z - largest, 0.0) for c, z in zip(chosen, logits)))
+    near = log1p(quotient(sum(*others), exp(gap)))
+    loss = where(greater(gap, -1.0), near, log(sum(*shares)) - gap)
+    return where(sum(*chosen), loss, math.nan)
+
+
+def _cross_entropy_partials(out: Any, *operands: Any) -> tuple[Any, ...]:
+    # softmax(logits)ᵢ − [i is the target]; for the target minus the probability of the others.
+    *logits, target = operands
+    _, shares, chosen, others = _shares(logits, target)
+    total, rest = sum(*shares), sum(*others)
+    return (*((other - c * rest) / total for c, other in zip(chosen, others)), 0.0)
+
+
+def _shares(logits: Sequence[Any], target: Any) -> tuple[Any, ...]:
+    # eᶻ⁻ᵐ, m the largest; and those of all classes but the target.
+    largest = maximum(*logits)
+    shares = [exp(z - largest) for z in logits]
+    chosen = [equal(target, float(i)) for i in range(len(logits))]
+    return largest, shares, chosen, [share * (1.0 - c) for c, share in zip(chosen, shares)]
+
+
 _LN2, _LN10 = math.log(2), math.log(10)
 # SELU: Klambauer, Unterthiner, Mayr, Hochreiter, "Self-Normalizing Neural Networks" (2017).
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
@@ -407,7 +445,11 @@ half_squared_error   = _row("half_squared_error",   _half_squared_error,   _half
 binary_cross_entropy = _row("binary_cross_entropy", _binary_cross_entropy, _binary_cross_entropy_partials)
 binary_cross_entropy_with_logits = _row("binary_cross_entropy_with_logits", _binary_cross_entropy_with_logits,
                                         lambda out, z, t: ((1 - t) * sigmoid(z) - t * sigmoid(-z), -z))
+cross_entropy = _row("cross_entropy", _cross_entropy, _cross_entropy_partials, composed=True)
 # fmt: on
+
+
+_TEN, _TEN_IN_LATEX = r"e\+?(-?)0*(\d+)", r" \\cdot 10^{\1\2}"  # 1e+20
 
 
 @functools.cache
@@ -442,7 +484,7 @@ def power(c: float) -> Op:
         forward=lambda a: _pow(a, c),
         partials=partials,
         text="[0!]" + exponent,
-        latex=f"[0!]^{{{number}}}",
+        latex=f"[0!]^{{{re.sub(_TEN, _TEN_IN_LATEX, number)}}}",
         binding="^",
     )
 

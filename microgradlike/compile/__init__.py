@@ -111,11 +111,11 @@ def compile(  # noqa: A001
 def _values(argument: str, values: Any) -> list[Value]:
     if isinstance(values, Value) or not hasattr(values, "__iter__"):
         raise TypeError(f"{argument} is a list of Values, not {values!r:.60}: write [v]")
-    values = list(values)
-    for i, value in enumerate(values):
+    checked: list[Value] = list(values)
+    for i, value in enumerate(checked):
         if not isinstance(value, Value):
             raise TypeError(f"{argument}[{i}] is {value!r:.60}, not a Value")
-    return values
+    return checked
 
 
 def _leaves(loss: Any, inputs: Any) -> list[Value]:
@@ -196,7 +196,6 @@ def _refuse(value: Value) -> NoReturn:
     raise TypeError(
         f"line {number} of {Path(file).name} uses the number of {name}"
         + (f": {line}\n" if line else "\n")
-        + "In compiled code that would be decided once, by this example, for all others. Write where(greater(v, "
-        "0), a, b), maximum, minimum, relu or clip, which are decided for each example; .detach() gives a number "
-        "that is meant to stay."
+        + "In compiled code that would be decided once, by this example, for all others. Write "
+        "where(greater(v, 0), a, b), maximum, minimum, relu or clip: they are decided for each example."
     )

@@ -34,6 +34,9 @@ from microgradlike.ops import Op
 #: What the arrays of a block may take, in bytes: what a processor has close by.
 _CACHE = 1 << 21
 
+#: Columns of the batch that are fewer than this are copied, which makes what reads them faster.
+_NARROW = 8
+
 Written: TypeAlias = tuple[str, str]  # an expression, and how tightly it binds
 
 
@@ -154,7 +157,7 @@ _TEMPLATES: dict[Op, tuple[Template, str]] = {
     ops.sum: (each("[%d+]", " + "), "+"),
     ops.prod: (each("[%d^]", " * "), "*"),
     ops.dot: (pairs(" * "), "+"),
-    ops.mean: (lambda n: each(f"[%d*] / {n}", " + ")(n) if n > 1 else "[0]", "+"),
+    ops.mean: (lambda n: " + ".join(f"[{i}*] / {n}" for i in range(n)), "+"),
     ops.hardtanh: ("clip([0], -1.0, 1.0)", "!"),
     ops.half_squared_error: ("0.5 * ([0+] - [1/])**2", "*"),
 }
@@ -201,7 +204,10 @@ class _Printer:
     ) -> None:
         self.constants, self.indices = constants, indices
         self.lines: list[Line] = []
-        self.inner: dict[Array, tuple[Instruction, int, Written]] = {}
+        self.inner: dict[Array, tuple[int, Written]] = {}
+        self.comparisons = {
+            i.out: i for i in instructions if isinstance(i, Elementwise) and i.op in _COMPARISONS
+        }
         views = [o for i in instructions for o in i.operands if isinstance(o, View)]
         uses = Counter(array for view in views for array, _ in view.parts)
         sliced = {array for view in views for array, rows in view.parts if not _is_whole(array, rows)}
@@ -209,10 +215,10 @@ class _Printer:
             out = instruction.out
             written = self.write(instruction)
             nodes = sum(n >= 0 for n in out.members)
-            nodes += sum(self.inner[array][1] for array in arrays_of(instruction) if array in self.inner)
+            nodes += sum(self.inner[array][0] for array in arrays_of(instruction) if array in self.inner)
             short = len(written[0]) < _LINE
             if short and not out.named and uses[out] == 1 and out not in sliced and out not in results:
-                self.inner[out] = instruction, nodes, written
+                self.inner[out] = nodes, written
             else:
                 self.lines.append(Line(out.name, written[0], out.shape, nodes))
 
@@ -234,12 +240,15 @@ class _Printer:
     def elementwise(self, op: Op, operands: Sequence[Operand], written: list[Written]) -> Written:
         if op is ops.mul:
             # What has a name comes first, as in h(1 − h).
-            operands, written = zip(*sorted(zip(operands, written), key=lambda pair: len(pair[1][0])))
-            masks = [self.comparison(operand) for operand in operands]
-            if sum(mask is not None for mask in masks) == 1:  # S * (Z > 0.0) needs no numbers for it
+            by_length = sorted(zip(operands, written), key=lambda pair: len(pair[1][0]))
+            operands, written = [a for a, _ in by_length], [b for _, b in by_length]
+            masks = [self.comparison(o) if self._is_inner(o) else None for o in operands]
+            if sum(mask is not None for mask in masks) == 1:
                 written = sorted(
                     (mask or text for mask, text in zip(masks, written)), key=lambda w: w in masks
                 )
+        if op is ops.where and (mask := self.comparison(operands[0])):
+            written = [mask, *written[1:]]
         if op in _ONE_BY_ONE:
             text = functools.reduce(lambda a, b: f"np.{op.name}({a}, {b})", [text for text, _ in written])
             return text, "!"
@@ -265,15 +274,19 @@ class _Printer:
         """Of several arrays, along a new first axis."""
         template, binding = _OVER_ROWS[op]
         stacks = [(f"stack({', '.join(text for text, _ in texts)})", "!") for texts in lists]
-        return fill("[0!][0]", [(fill(template, stacks), binding)]), "!"
+        return fill("[0!]", [(fill(template, stacks), binding)]) + "[0]", "!"
 
     def comparison(self, operand: Operand) -> Written | None:
-        array = operand.parts[0][0] if isinstance(operand, View) else None
-        instruction = self.inner[array][0] if array in self.inner else None
-        if isinstance(instruction, Elementwise) and instruction.op in _COMPARISONS:
-            sides = [self.operand(side) for side in instruction.operands]
-            return fill(f"([0] {_COMPARISONS[instruction.op]} [1])", sides), "!"
-        return None
+        """A comparison as it is, which is all that a choice needs, and a product: S * (Z > 0.0)."""
+        array, rows = operand.parts[0] if isinstance(operand, View) else (None, ())
+        if array not in self.comparisons or not _is_whole(array, rows):
+            return None
+        comparison = self.comparisons[array]
+        sides = [self.operand(side) for side in comparison.operands]
+        return fill(f"([0] {_COMPARISONS[comparison.op]} [1])", sides), "!"
+
+    def _is_inner(self, operand: Operand) -> bool:
+        return isinstance(operand, View) and operand.parts[0][0] in self.inner
 
     def product(self, weights: Loaded, x: View) -> Written:
         inner = weights.array.rows if weights.transposed else weights.array.columns
@@ -297,7 +310,7 @@ class _Printer:
 
     def part(self, array: Array, rows: Sequence[int]) -> Written:
         if _is_whole(array, rows):
-            return self.inner[array][2] if array in self.inner else (array.name, "!")
+            return self.inner[array][1] if array in self.inner else (array.name, "!")
         if isinstance(rows, range):
             step = f":{rows.step}" if rows.step != 1 else ""
             return f"{array.name}[{rows.start}:{rows.stop}{step}]", "!"
@@ -342,7 +355,7 @@ class Numpy:
             ("each", s.each, sums),
             ("after", s.after, after),
         ):
-            source = self._part(name, block, results)
+            source = self._part(block, results)
             if source:
                 sources.append(source)
                 loaded = [
@@ -363,7 +376,7 @@ class Numpy:
         )
         self.block = min(max(_CACHE // (8 * max(width, 1)) // 64 * 64, 64), 8192)
 
-    def _part(self, name: str, block: Block, results: Sequence[Array]) -> str:
+    def _part(self, block: Block, results: Sequence[Array]) -> str:
         s, constants = self.schedule, self.schedule.scalars.constants
         outputs = s.outputs if block is s.each else None
         if not results and not outputs:
@@ -414,10 +427,16 @@ class Numpy:
                 for array in results:
                     known[self._slice(array)] = (names[array.name] / scale(batch)).ravel()
         outputs = np.concatenate(names["outputs"], axis=1).T if self.schedule.outputs else None
+        for name in ("blocks", "outputs", *(array.name for array, _ in self.schedule.inputs)):
+            names.pop(name, None)  # the batch is not ours to keep
         self._spare.append(names)
         return known[self.wanted], outputs
 
     def _blocks(self, batch: Any) -> Iterator[tuple[Any, ...]]:
-        for start in range(0, len(batch), self.block):
-            block = batch[start : start + self.block].T
-            yield tuple(block[columns] for columns in self.columns)
+        size = -(-len(batch) // -(-len(batch) // self.block))  # blocks of one size, as far as it goes
+        for start in range(0, len(batch), size):
+            block = batch[start : start + size].T
+            yield tuple(
+                np.ascontiguousarray(x) if len(x) < _NARROW else x
+                for x in (block[columns] for columns in self.columns)
+            )

@@ -3,11 +3,14 @@
 import importlib.util
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, NoReturn
+from operator import attrgetter
+from typing import Any, NamedTuple, NoReturn, SupportsFloat
 
 from microgradlike.compile.ieee import ieee
 from microgradlike.compile.scalars import BEFORE, EACH, Line, Scalars
 from microgradlike.engine import real
+
+_data = attrgetter("data")
 
 
 class Result(NamedTuple):
@@ -18,7 +21,7 @@ class Result(NamedTuple):
 
 
 class ResultWithOutputs(NamedTuple):
-    """The loss of a batch, the gradients in the order of ``wrt``, and the outputs, a row for each example."""
+    """The loss, the gradients in the order of ``wrt``, and the outputs, a row for each example."""
 
     loss: float
     gradients: Any
@@ -30,7 +33,7 @@ class Source(str):
 
     __slots__ = ()
 
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002, FBT001
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002
         printer.text(str(self))
 
 
@@ -41,12 +44,14 @@ class Program:
         source: the code, in the names of the graph.
         backend: "numpy" or "python".
         inputs: the names of the columns of a batch.
+        parameters: the Values whose ``data`` are read at every call: those of ``wrt``, then the others.
         block: for numpy, how many examples are computed at once, so that their arrays stay in the cache.
 
     Called with a batch, it gives a named tuple ``(loss, gradients)``, and ``(loss, gradients, outputs)``
     if it was compiled with outputs. A batch is a two-dimensional array, a list of rows, a dict of columns
     by name, or a pandas frame: one row for each example, the columns in the order of the inputs. The
-    parameters' ``data`` are read at every call.
+    parameters' ``data`` are read at every call, unless numbers are given in their place: a training loop
+    can so keep all of them in one array, and write them back at its end with `assign`.
 
     Where the engine raises, since a logarithm is undefined or a quotient infinite, compiled code goes on
     as IEEE 754 has it: with nan and infinities. With ``check=True`` it stops instead, and says which value
@@ -77,42 +82,67 @@ class Program:
         self._scalars, self._backend = scalars, load(backend)
         self._sum, self._allow_nan, self._check = reduce == "sum", allow_nan, check
         roots = [scalars.loss, *scalars.gradients]
+        self.parameters = scalars.leaves
         self._whole = self._backend(scalars, roots, scalars.outputs)
         self._forward: Any = None
         self.source = Source(self._whole.source)
 
-    def __call__(self, batch: Any) -> Result | ResultWithOutputs:
+    def __call__(self, batch: Any, parameters: Any = None) -> Any:
         """The loss and the gradients of a batch, and the outputs if there are any.
+
+        Args:
+            batch: a row for each example.
+            parameters: numbers in place of the ``data`` of `parameters`, in their order.
 
         Raises:
             TypeError, ValueError: the batch is no table of numbers of this width; the message says where.
             FloatingPointError: with ``check=True``, something is not finite.
         """
-        rows = self._rows(batch)
-        numbers, outputs = self._run(self._whole, rows)
+        numbers, outputs = self._run(self._whole, self._rows(batch), parameters)
         loss, gradients = float(numbers[0]), numbers[1:]
         if self._scalars.outputs:
             return ResultWithOutputs(loss, gradients, outputs)
         return Result(loss, gradients)
 
-    def value(self, batch: Any) -> Any:
+    def value(self, batch: Any, parameters: Any = None) -> Any:
         """The forward part alone: the loss, or the pair (loss, outputs) if there are outputs.
 
-        Raises:
-            As for the call.
+        Arguments and errors are those of the call.
         """
         if self._forward is None:
             self._forward = self._backend(self._scalars, [self._scalars.loss], self._scalars.outputs)
-        [loss], outputs = self._run(self._forward, self._rows(batch))
+        [loss], outputs = self._run(self._forward, self._rows(batch), parameters)
         return (float(loss), outputs) if self._scalars.outputs else float(loss)
 
-    def _run(self, code: Any, rows: Any) -> tuple[Any, Any]:
-        parameters = [leaf.data for leaf in self._scalars.leaves]
+    def assign(self, numbers: Sequence[SupportsFloat]) -> None:
+        """Set the ``data`` of the parameters to these numbers, in the order of `parameters`.
+
+        >>> from microgradlike import Value, compile
+        >>> w, x = Value(3.0, "w"), Value(1.0, "x")
+        >>> program = compile((w * x - 1) ** 2, inputs=[x], wrt=[w], backend="python")
+        >>> theta = [w.data]
+        >>> for _ in range(50):
+        ...     loss, [gradient] = program([[1.0], [2.0]], theta)
+        ...     theta[0] -= 0.1 * gradient
+        >>> program.assign(theta)
+        >>> round(w.data, 6)
+        0.6
+        """
+        for leaf, number in zip(self.parameters, self._numbers(numbers)):
+            leaf.data = real(number)
+
+    def _numbers(self, numbers: Any) -> Any:
+        if len(numbers) != len(self.parameters):
+            raise ValueError(f"there are {len(self.parameters)} parameters, not {len(numbers)}")
+        return numbers
+
+    def _run(self, code: Any, rows: Any, numbers: Any) -> tuple[Any, Any]:
+        parameters = [*map(_data, self.parameters)] if numbers is None else self._numbers(numbers)
         numbers, outputs = code.run(rows, parameters)
         if self._sum:
             n = len(rows)
             numbers = [number * n for number in numbers] if isinstance(numbers, list) else numbers * n
-        if self._check and not all(map(math.isfinite, numbers)):
+        if self._check and not _finite(numbers):
             self._complain(code, rows, parameters)
         return numbers, outputs
 
@@ -124,13 +154,7 @@ class Program:
             return self._array(batch)
         if hasattr(batch, "tolist"):
             batch = batch.tolist()
-        try:
-            quick = set(map(len, batch)) == {len(self.inputs)} and sum(map(sum, batch))
-        except (TypeError, AttributeError):
-            quick = False
-        if type(quick) is float and quick == quick:  # noqa: PLR0124
-            return batch
-        return self._checked(batch)
+        return batch if _is_plain(batch, len(self.inputs)) else self._checked(batch)
 
     def _array(self, batch: Any) -> Any:
         import numpy as np
@@ -157,7 +181,7 @@ class Program:
         missing = [name for name in self.inputs if name not in names]
         if missing:
             raise ValueError(
-                f"the batch has no column {', '.join(missing)}; it has {', '.join(map(str, names)) or 'none'}"
+                f"the batch has no column {_some(missing)}; it has {_some([*map(str, names)]) or 'none'}"
             )
         columns = [list(batch[name]) for name in self.inputs]
         lengths = {name: len(column) for name, column in zip(self.inputs, columns)}
@@ -176,8 +200,8 @@ class Program:
         for i, row in enumerate(batch):
             if not hasattr(row, "__len__") or isinstance(row, str | bytes):
                 raise TypeError(
-                    f"a batch is a table, with a row of {width} numbers ({names}) for each example, but row {i} "
-                    f"is {row!r:.60}; for one example, write [[…]]"
+                    f"a batch is a table, with a row of {width} numbers ({names}) for each example, "
+                    f"but row {i} is {row!r:.60}; for one example, write [[…]]"
                 )
             if len(row) != width:
                 s = "" if len(row) == 1 else "s"
@@ -192,7 +216,8 @@ class Program:
                     raise type(error)(f"row {i} of the batch, {name}: {error}") from None
                 if math.isnan(number) and not self._allow_nan:
                     raise ValueError(
-                        f"row {i} of the batch, {name}, is nan: leave such rows out, or compile with allow_nan=True"
+                        f"row {i} of the batch, {name}, is nan: leave such rows out, or compile with "
+                        "allow_nan=True"
                     )
                 numbers.append(number)
             rows.append(numbers)
@@ -203,7 +228,7 @@ class Program:
 
         def is_finite(start: int, stop: int) -> bool:
             numbers, _ = code.run(rows[start:stop], parameters)
-            return all(map(math.isfinite, numbers))
+            return _finite(numbers)
 
         start, stop = 0, len(rows)
         while stop - start > 1:
@@ -287,6 +312,19 @@ def load(backend: str) -> Callable[..., Any]:
 
         return Numpy
     raise ValueError(f'there is no backend {backend!r}: there are "numpy" and "python", and "auto" chooses')
+
+
+def _is_plain(batch: Any, width: int) -> bool:
+    """Whether these are rows of floats and ints without nan: found out fast, by adding them up."""
+    try:
+        total: Any = set(map(len, batch)) == {width} and sum(map(sum, batch))
+    except TypeError:
+        return False
+    return type(total) is float and not math.isnan(total)
+
+
+def _finite(numbers: Any) -> bool:
+    return all(math.isfinite(number) for number in numbers)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -294,6 +294,13 @@ def _lowered(scalars: Scalars, value: Value, number: Mapping[Value, int], gather
         return scalars.constant(operand.data) if type(operand) is Constant else number[operand]
 
     assert value.op
+    if value.op.composed:
+        whole: Any = value.op.forward(*value.parents)
+        within = dict(number)
+        for part in topological_order(whole):
+            if part.op and part not in within:
+                within[part] = _lowered(scalars, part, within, set())
+        return within[whole]
     if value.op in _GATHERED:
         return scalars.sum_of(_terms(value, of, gathered))
     return scalars.instruction(value.op, [of(parent) for parent in value.parents])

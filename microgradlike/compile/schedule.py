@@ -13,7 +13,8 @@ import keyword
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from itertools import pairwise
+from typing import Any, TypeAlias
 
 from microgradlike import ops
 from microgradlike.compile.names import Names, stem
@@ -144,7 +145,7 @@ class Schedule:
 
 
 def schedule(scalars: Scalars, roots: Iterable[int], outputs: Sequence[int]) -> Schedule:
-    """Batch the instructions that these roots need, and those of the outputs, of which one row each is kept."""
+    """Batch the instructions that these roots need, and those of the outputs, a row for each example."""
     needed = scalars.needed([*roots, *outputs])
     known = _Known(scalars, needed)
     before = _Phase(scalars, BEFORE, known, needed)
@@ -171,7 +172,7 @@ class _Known:
     """The vector of numbers that do not vary, and arrays that are loaded from it."""
 
     def __init__(self, scalars: Scalars, needed: Sequence[int]) -> None:
-        constants = [number for number in needed if number in scalars.constants]
+        constants = sorted((n for n in needed if n in scalars.constants), key=scalars.constants.__getitem__)
         self.place = {number: i for i, number in enumerate((*scalars.parameters, *constants))}
         self.constants = [scalars.constants[number] for number in constants]
         self.length = len(self.place)
@@ -230,7 +231,7 @@ class _Phase:
 
     def _batch(self, level: Sequence[int]) -> None:
         products: dict[tuple[int, ...], list[tuple[list[int], list[int], int]]] = {}
-        rest: dict[tuple[object, ...], list[tuple[tuple[int, ...], int]]] = {}
+        rest: dict[tuple[Any, ...], list[tuple[tuple[int, ...], int]]] = {}
         for n in level:
             op, operands = self.scalars.operations[n], self.scalars.operands[n]
             assert op
@@ -249,13 +250,12 @@ class _Phase:
                 self._add(rest, ops.dot if bias else ops.mul, (*weights, *xs, *bias), n)
             else:
                 self._matrix_product(xs, rows)
-        for (op, *_), members in rest.items():
-            assert isinstance(op, Op)
-            self._elementwise(op, members)
+        for key, members in rest.items():
+            self._elementwise(key[0], members)
 
     def _add(
         self,
-        groups: dict[tuple[object, ...], list[tuple[tuple[int, ...], int]]],
+        groups: dict[tuple[Any, ...], list[tuple[tuple[int, ...], int]]],
         op: Op,
         operands: tuple[int, ...],
         n: int,
@@ -303,8 +303,9 @@ class _Phase:
         operands = members[0][0]
         if len(members) == 1 and op.arity is None and len(operands) > 2:
             half = len(operands) // 2
-            lists = (operands[:half], operands[half : 2 * half], operands[2 * half :])
-            lists = lists if op in _PAIRED else (operands,)
+            lists = [operands]
+            if op in _PAIRED:
+                lists = [operands[:half], operands[half : 2 * half], operands[2 * half :]]
             views = tuple(self._column(numbers, alike=False) for numbers in lists if numbers)
             self.block.instructions.append(OverRows(out, op, views))
         else:
@@ -396,7 +397,7 @@ def _as_range(rows: list[int]) -> Sequence[int]:
     if len(rows) == 1:
         return range(rows[0], rows[0] + 1)
     step = rows[1] - rows[0]
-    if step > 0 and all(b - a == step for a, b in zip(rows, rows[1:])):
+    if step > 0 and all(b - a == step for a, b in pairwise(rows)):
         return range(rows[0], rows[-1] + 1, step)
     return tuple(rows)
 
