@@ -367,22 +367,31 @@ def record(op: Op, parents: tuple[Value, ...], name: str = "") -> Value:
         ValueError, ZeroDivisionError, OverflowError: what `float` and `math` raise, but with the
             operation, its operands and their numbers.
     """
-    numbers = []
-    for parent in parents:
-        numbers.append(parent.data)  # noqa: PERF401  # before Python 3.12 a comprehension takes longer
+    forward = op.forward
+    evaluation: tuple[float, ...]
     try:
-        out = op.forward(*numbers)
+        if len(parents) == 1:  # the same without the lists, in less time
+            number = parents[0].data
+            out = forward(number)
+            evaluation = (out, number)
+        else:
+            numbers = []
+            for parent in parents:
+                numbers.append(parent.data)  # noqa: PERF401  # before Python 3.12 a comprehension takes longer
+            out = forward(*numbers)
+            numbers.insert(0, out)  # in less time than (out, *numbers) takes
+            evaluation = tuple(numbers)
     except _REFUSALS as error:
         _refuse(op, parents, error)
     if type(out) is not float:  # someone wrote what is no float to `data`
         check_data(parents)
-        out, *numbers = map(float, (out, *numbers))
+        out, *_ = evaluation = tuple(map(float, evaluation))
     node: Value = _new(Value)  # __init__ checks what comes from outside; this needs no check
     node.data = out
     node.grad = NOT_COMPUTED
     node.name = name
     if _is_recording():
-        node.op, node.parents, node.evaluation = op, parents, (out, *numbers)
+        node.op, node.parents, node.evaluation = op, parents, evaluation
     else:
         node.op, node.parents, node.evaluation = None, (), ()
     return node
