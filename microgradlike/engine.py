@@ -290,7 +290,10 @@ def as_inputs(numbers: Collection[SupportsFloat], letter: str) -> list[Value]:
     """
     values = []
     for number, name in zip(numbers, _numbered(letter, len(numbers))):
-        values.append(number if isinstance(number, Value) else Value(number, name))
+        if type(number) is float:
+            values.append(_leaf(number, name))
+        else:
+            values.append(number if isinstance(number, Value) else Value(number, name))
     return values
 
 
@@ -386,15 +389,27 @@ def record(op: Op, parents: tuple[Value, ...], name: str = "") -> Value:
     if type(out) is not float:  # someone wrote what is no float to `data`
         check_data(parents)
         out, *_ = evaluation = tuple(map(float, evaluation))
+    if not _is_recording():
+        return _leaf(out, name)
     node: Value = _new(Value)  # __init__ checks what comes from outside; this needs no check
     node.data = out
     node.grad = NOT_COMPUTED
     node.name = name
-    if _is_recording():
-        node.op, node.parents, node.evaluation = op, parents, evaluation
-    else:
-        node.op, node.parents, node.evaluation = None, (), ()
+    node.op = op
+    node.parents = parents
+    node.evaluation = evaluation
     return node
+
+
+def _leaf(number: float, name: str) -> Value:
+    """Value(number, name), without the checks."""
+    leaf: Value = _new(Value)
+    leaf.data = number
+    leaf.grad = NOT_COMPUTED
+    leaf.name = name
+    leaf.op = None
+    leaf.parents = leaf.evaluation = ()
+    return leaf
 
 
 @contextmanager
