@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
-from itertools import chain
 from numbers import Complex, Real
 from typing import Any, Final, NoReturn, Self, SupportsFloat, TypeAlias
 
@@ -140,16 +139,23 @@ class Value:
         12.0
         """
         leaves, inner = _leaves_and_inner_nodes((self,))
-        check_data(leaves)
-        # What a leaf had before is added in one piece at the end, so two passes give exactly twice.
-        earlier = [(leaf, leaf.grad) for leaf in leaves if leaf.grad]
+        earlier = []
+        for leaf in leaves:
+            if type(leaf.data) is not float:
+                check_data((leaf,))
+            if leaf.grad:  # it is added in one piece at the end, so two passes give exactly twice
+                earlier.append((leaf, leaf.grad))
         before = {leaf: leaf.grad for leaf in leaves} if receipts else {}
-        for value in chain(leaves, inner):
+        for value in leaves:
+            value.grad = 0.0
+        for value in inner:
             value.grad = 0.0
         self.grad = 1.0
         node: Any  # of which we know that it has an operation
         for node in reversed(inner):  # node.propagate(), without the call
-            grad, partials, i = node.grad, node.op.partials(*node.evaluation), 0
+            grad = node.grad
+            partials = node.op.partials(*node.evaluation)
+            i = 0
             for parent in node.parents:
                 parent.grad += partials[i] * grad
                 i += 1  # noqa: SIM113  # enumerate and zip take longer
