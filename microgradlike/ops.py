@@ -155,7 +155,8 @@ def _prod(*operands: float) -> float:
 
 def _dot(*operands: float) -> float:
     n = len(operands) // 2
-    weights, inputs = (*operands[:n], 1.0), operands[n:]  # a bias, if there is one, counts as 1 · bias
+    weights = operands[:n] + (1.0,)  # noqa: RUF005  # a bias, if there is one, counts as 1 · bias
+    inputs = operands[n:]
     try:
         return math.fsum(map(operator.mul, weights, inputs))
     except (OverflowError, ValueError):  # as in _sum, which this repeats to be fast
@@ -164,7 +165,9 @@ def _dot(*operands: float) -> float:
 
 def _dot_partials(out: Any, *operands: Any) -> tuple[Any, ...]:
     n = len(operands) // 2
-    return operands[n : 2 * n] + operands[:n] + (1.0,) * (len(operands) % 2)
+    if len(operands) % 2:  # there is a bias
+        return operands[n:-1] + operands[:n] + (1.0,)
+    return operands[n:] + operands[:n]
 
 
 def _prod_partials(out: Any, *operands: Any) -> tuple[Any, ...]:
@@ -297,7 +300,7 @@ def _half_squared_error(*operands: float) -> float:
 def _half_squared_error_partials(out: Any, *operands: Any) -> tuple[Any, ...]:
     n = len(operands) // 2
     y, t = operands[:n], operands[n:]
-    return (*map(operator.sub, y, t), *map(operator.sub, t, y))
+    return tuple(map(operator.sub, operands, t + y))
 
 
 def _binary_cross_entropy(p: float, t: float) -> float:
