@@ -227,7 +227,7 @@ def _logsumexp_partials(out: Any, *operands: Any) -> tuple[Any, ...]:
 
 
 def _sigmoid(a: float) -> float:
-    if a >= 0:
+    if a >= 0.0:  # Python compares two floats sooner than a float and an int
         return 1.0 / (1.0 + math.exp(-a))
     e = math.exp(a)
     return e / (1.0 + e)
