@@ -83,6 +83,11 @@ def compile(  # noqa: A001
         db1 += dZ1.sum(axis=1, keepdims=True)
         dW2 += dZ2 @ H.T
         db2 += dZ2.sum(axis=1, keepdims=True)
+    loss /= n
+    dW1 /= n
+    db1 /= n
+    dW2 /= n
+    db2 /= n
     <BLANKLINE>
     >>> result = program([[0.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
     >>> round(result.loss, 4), len(result.gradients)

@@ -309,6 +309,8 @@ class _Printer:
         return array.name + ".T" * operand.transposed, "!"
 
     def part(self, array: Array, rows: Sequence[int]) -> Written:
+        if _is_literal(array, self.constants):  # among rows, a number is a row
+            return f"np.array([[{self.operand(Loaded(array))[0]}]])", "!"
         if _is_whole(array, rows):
             return self.inner[array][1] if array in self.inner else (array.name, "!")
         if isinstance(rows, range):
@@ -362,7 +364,7 @@ class Numpy:
                     (a, self._index(a)) for a in block.loaded if not _is_literal(a, scalars.constants)
                 ]
                 code = compile(source, "<microgradlike.compile>", "exec")
-                self._parts.append((code, loaded, results, len if block is s.each else lambda _: 1))
+                self._parts.append((code, loaded, results))
         self.source = "\n".join(sources)
         self._spare: list[dict[str, Any]] = []
         self.wanted = np.array([s.place[n] for n in roots])
@@ -391,10 +393,11 @@ class Numpy:
         sums = {total.out.name for total in s.sums}
         head = " = ".join([*(array.name for array in results), "0.0"]) + "\n" if results else ""
         inputs = ", ".join(array.name for array, _ in s.inputs) + "," * (len(s.inputs) == 1)
-        lines = [f"for {inputs} in blocks:"]
+        lines = [f"for {inputs or '_'} in blocks:"]
         lines += [f"{line.name} {'+' * (line.name in sums)}= {line.expression}" for line in printer.lines]
         lines += [f"outputs.append({printer.operand(outputs)[0]})"] if outputs else []
-        return head + "\n    ".join(lines) + "\n"
+        means = "".join(f"{array.name} /= n\n" for array in results)
+        return head + "\n    ".join(lines) + "\n" + means
 
     def _index(self, array: Array) -> Any:
         place = self.schedule.place
@@ -417,16 +420,21 @@ class Numpy:
         known[first : first + len(self.schedule.constants)] = self.schedule.constants
         # The arrays of a run stay where they are until the next one takes their place: to give memory
         # back and get it again costs more than all the arithmetic. Each thread takes names of its own.
-        names = self._spare.pop() if self._spare else {**self.namespace}
-        names["blocks"], names["outputs"] = self._blocks(batch), []
+        try:
+            names = self._spare.pop()
+        except IndexError:
+            names = {**self.namespace}
+        names["blocks"], names["n"], names["outputs"] = self._blocks(batch), len(batch), []
         with np.errstate(all="ignore"):
-            for part, loaded, results, scale in self._parts:
+            for part, loaded, results in self._parts:
                 for array, index in loaded:
                     names[array.name] = known[index]
                 exec(part, names)
                 for array in results:
-                    known[self._slice(array)] = (names[array.name] / scale(batch)).ravel()
+                    known[self._slice(array)] = names[array.name].ravel()
         outputs = np.concatenate(names["outputs"], axis=1).T if self.schedule.outputs else None
+        if outputs is not None and len(outputs) < len(batch):  # nothing in them varies
+            outputs = np.repeat(outputs[:1], len(batch), axis=0)
         for name in ("blocks", "outputs", *(array.name for array, _ in self.schedule.inputs)):
             names.pop(name, None)  # the batch is not ours to keep
         self._spare.append(names)

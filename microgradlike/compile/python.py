@@ -113,7 +113,7 @@ class Python:
         lines = [*before, "outputs = []"] if self.outputs else before
         lines += [" = ".join([*(self.names[n] for n in sums), "0.0"])] if sums else []
         lines += (
-            [f"for {inputs}{',' * (len(s.inputs) == 1)} in rows:", *(f"    {x}" for x in body)]
+            [f"for {inputs or '_'}{',' * (len(s.inputs) == 1)} in rows:", *(f"    {x}" for x in body)]
             if body
             else []
         )

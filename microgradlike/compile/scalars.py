@@ -21,6 +21,13 @@ BEFORE, EACH, AFTER = range(3)
 #: Of these the mean over the batch is made from the means of the operands.
 _LINEAR = frozenset({ops.add, ops.sub, ops.neg, ops.sum, ops.mean})
 
+#: In any order of the operands the same.
+COMMUTATIVE = frozenset({ops.add, ops.mul, ops.sum, ops.prod, ops.mean, ops.minimum, ops.maximum})
+COMMUTATIVE |= {ops.logsumexp, ops.hypot}
+
+#: Operands a₁, a₂, …, then b₁, b₂, …, which belong together in pairs.
+PAIRED = frozenset({ops.dot, ops.half_squared_error})
+
 #: What a sum of products is gathered from.
 _GATHERED = frozenset({ops.add, ops.sum, ops.dot, ops.mul})
 
@@ -102,7 +109,7 @@ class Scalars:
         elif op is ops.add:
             operands = sorted(operands, key=self._parameters_first)
         operands = tuple(operands)
-        key = (op, operands)
+        key = (op, _in_any_order(op, operands))
         if key in self._known:
             return self._known[key]
         if all(operand in self.constants for operand in operands):
@@ -136,6 +143,7 @@ class Scalars:
             else:
                 weighted.append((term[0], term[1]) if varying[1] else (term[1], term[0]))
         parts = []
+        fixed = [number for number in fixed if self.constants.get(number) != 0.0]
         if weighted:
             bias = [self._sum(fixed)] if fixed else []
             parts.append(self._dot(weighted, bias))
@@ -143,7 +151,7 @@ class Scalars:
             parts.append(self._sum(fixed))
         if products:
             parts.append(self._dot(products, []))
-        return self._sum(parts + rest)
+        return self._sum(parts + rest) if parts or rest else self.constant(0.0)
 
     def _dot(self, products: list[tuple[int, int]], bias: list[int]) -> int:
         if len(products) == 1 and not bias:
@@ -272,6 +280,14 @@ def lower(
     scalars.loss = scalars.mean(of(loss))
     scalars.gradients = [scalars.mean(of(value)) for value in gradients]
     return scalars
+
+
+def _in_any_order(op: Op, operands: tuple[int, ...]) -> Any:
+    if op in PAIRED:
+        half = len(operands) // 2
+        pairs = sorted(zip(operands[:half], operands[half : 2 * half]))
+        return (*pairs, *operands[2 * half :])
+    return tuple(sorted(operands)) if op in COMMUTATIVE else operands
 
 
 def _gathered(order: Sequence[Value], roots: set[Value]) -> set[Value]:

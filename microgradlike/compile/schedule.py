@@ -13,20 +13,13 @@ import keyword
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any, TypeAlias
 
 from microgradlike import ops
 from microgradlike.compile.names import Names, stem
-from microgradlike.compile.scalars import AFTER, BEFORE, EACH, Scalars
+from microgradlike.compile.scalars import AFTER, BEFORE, COMMUTATIVE, EACH, PAIRED, Scalars
 from microgradlike.ops import Op
-
-#: In any order the same.
-_COMMUTATIVE = frozenset({ops.add, ops.mul, ops.sum, ops.prod, ops.mean, ops.minimum, ops.maximum})
-_COMMUTATIVE |= {ops.logsumexp, ops.hypot}
-
-#: Operands a₁, a₂, …, then b₁, b₂, …, which belong together in pairs.
-_PAIRED = frozenset({ops.dot, ops.half_squared_error})
 
 #: As many terms a sum of matrix products may have; more arrays than that are put together first.
 _TERMS = 4
@@ -176,12 +169,15 @@ class _Known:
         self.place = {number: i for i, number in enumerate((*scalars.parameters, *constants))}
         self.constants = [scalars.constants[number] for number in constants]
         self.length = len(self.place)
+        #: Where known numbers come from: of numbers from one source, arrays are made.
+        self.source = dict.fromkeys(scalars.parameters, -1) | dict.fromkeys(constants, -2)
 
     def append(self, instructions: Sequence[Instruction]) -> None:
         for instruction in instructions:
+            source = min(self.source.values(), default=0) - 1
             for number in instruction.out.members:
                 if number >= 0:
-                    self.place[number] = self.length
+                    self.place[number], self.source[number] = self.length, source
                 self.length += 1
 
 
@@ -244,10 +240,14 @@ class _Phase:
                     products.setdefault(xs, []).append((weights, [*operands[2 * half :]], n))
                     continue
             self._add(rest, op, operands, n)
+        # A product alone with its operands is a row among others of its kind: of products with one
+        # operand, or with the same weights, as in a convolution.
+        alone = Counter(tuple(rows[0][0]) for rows in products.values() if len(rows) == 1)
         for xs, rows in products.items():
-            if len(xs) == len(rows) == 1:
+            if len(rows) == 1 and (len(xs) == 1 or alone[tuple(rows[0][0])] > 1):
                 [(weights, bias, n)] = rows
-                self._add(rest, ops.dot if bias else ops.mul, (*weights, *xs, *bias), n)
+                op = ops.mul if len(xs) == 1 and not bias else ops.dot
+                self._add(rest, op, (*weights, *xs, *bias), n)
             else:
                 self._matrix_product(xs, rows)
         for key, members in rest.items():
@@ -260,16 +260,16 @@ class _Phase:
         operands: tuple[int, ...],
         n: int,
     ) -> None:
-        if op in _COMMUTATIVE:
+        if op in COMMUTATIVE:
             operands = tuple(sorted(operands, key=self._order))
-        elif op in _PAIRED and len(operands) > 3:
+        elif op in PAIRED and len(operands) > 3:
             half = len(operands) // 2
             pairs = sorted(
                 zip(operands[:half], operands[half : 2 * half]),
                 key=lambda pair: (self._order(pair[0]), self._order(pair[1])),
             )
             operands = (*(a for a, _ in pairs), *(b for _, b in pairs), *operands[2 * half :])
-        key = (op, *(self.at[a][0] if a in self.at else -1 for a in operands))
+        key = (op, *(self.at[a][0] if a in self.at else self.known.source[a] for a in operands))
         groups.setdefault(key, []).append((operands, n))
 
     def _order(self, n: int) -> tuple[int, int]:
@@ -304,7 +304,7 @@ class _Phase:
         if len(members) == 1 and op.arity is None and len(operands) > 2:
             half = len(operands) // 2
             lists = [operands]
-            if op in _PAIRED:
+            if op in PAIRED:
                 lists = [operands[:half], operands[half : 2 * half], operands[2 * half :]]
             views = tuple(self._column(numbers, alike=False) for numbers in lists if numbers)
             self.block.instructions.append(OverRows(out, op, views))
@@ -320,24 +320,18 @@ class _Phase:
             numbers = numbers[:1]
         if not any(n in self.at for n in numbers):
             return self._load(numbers, 1)
-        if all(n in self.at for n in numbers):
-            return self.rows_of(numbers)
-        # Both kinds, among the many operands of one row: known numbers as rows of their own.
-        fixed = [n for n in numbers if n not in self.at]
-        loaded = self._load(fixed, 1).array
-        return View(
-            (*self.rows_of([n for n in numbers if n in self.at]).parts, (loaded, range(len(fixed))))
-        )
+        return self.rows_of(numbers)
 
     def rows_of(self, numbers: Sequence[int]) -> View:
-        parts: list[tuple[int, list[int]]] = []
-        for n in numbers:
-            array, row = self.at[n]
-            if parts and parts[-1][0] == array:
-                parts[-1][1].append(row)
+        """These rows, in order; known numbers among them are rows of their own."""
+        parts: list[tuple[Array, Sequence[int]]] = []
+        for array, run in groupby(numbers, key=lambda n: self.at[n][0] if n in self.at else -1):
+            if array < 0:
+                loaded = self._load([*run], 1).array
+                parts.append((loaded, range(loaded.rows)))
             else:
-                parts.append((array, [row]))
-        return View(tuple((self.arrays[array], _as_range(rows)) for array, rows in parts))
+                parts.append((self.arrays[array], _as_range([self.at[n][1] for n in run])))
+        return View(tuple(parts))
 
     def _load(self, numbers: Sequence[int], columns: int) -> Loaded:
         key = columns, tuple(numbers)
@@ -457,22 +451,43 @@ def _name(s: Schedule) -> None:
         primal = home.get(of[0])
         if not array.name and primal and primal.name and list(primal.members) == of:
             array.name, array.named = names.new(f"d{primal.name}"), True
-    by = dict(zip(scalars.gradients, scalars.wrt))
+    # Sums over the batch, and what is made of them, after what they are the gradients of.
+    by = {n: scalars.wrt[i] for i, n in enumerate(scalars.gradients)}
+    by |= {a: by[n] for n in by for a in scalars.operands[n] if a in scalars.means and a not in by}
     matrices = {tuple(array.members): array for array in reversed(loaded) if array.name}
+    lost = {scalars.loss, *(a for a in scalars.operands[scalars.loss] if a in scalars.means)}
+    reused: dict[tuple[int, ...], Array] = {}
     for total in s.sums:
-        primal = matrices.get(tuple(by.get(n, -1) for n in total.out.members))
-        if scalars.loss in total.out.members:
+        of = tuple(by.get(n, -1) for n in total.out.members)
+        if not lost.isdisjoint(total.out.members):
             total.out.name = names.new("loss")
-        elif primal:
-            total.out.name = names.new(f"d{primal.name}")
-    constants = set(loaded)
+            reused[-1,] = total.out
+        elif of in matrices:
+            total.out.name = names.new(f"d{matrices[of].name}")
+            reused[of] = total.out
+    _name_after(s, by, reused)
+    known = set(loaded)
     for array in (*results, *loaded, *(total.out for total in s.sums)):
         if not array.name:
-            array.name = names.numbered("C" if array in constants else "A")
+            letter = "A" if array not in known else "P"
+            array.name = names.numbered("C" if scalars.constants.keys() >= {*array.members} else letter)
+
+
+def _name_after(s: Schedule, by: Mapping[int, int], sums: Mapping[tuple[int, ...], Array]) -> None:
+    """What is made of a sum over the batch takes its name, if nothing else is made of it."""
+    loaded = {tuple(array.members): array for array in s.after.loaded}
+    uses = Counter(array for i in s.after.instructions for array in arrays_of(i))
+    for instruction in s.after.instructions:
+        out = instruction.out
+        is_loss = s.scalars.loss in out.members
+        total = sums.get((-1,) if is_loss else tuple(by.get(n, -1) for n in out.members))
+        source = loaded.get(tuple(total.members)) if total else None
+        if total and source and uses[source] == 1 and source in arrays_of(instruction):
+            source.name = out.name = total.name
 
 
 #: What the code of a backend calls by itself.
-_TAKEN = (*keyword.kwlist, *dir(builtins), *ops.OPS, "np", "blocks", "outputs", "rows", "stack")
+_TAKEN = (*keyword.kwlist, *dir(builtins), *ops.OPS, "np", "blocks", "n", "outputs", "rows", "stack")
 
 
 def _stem_of(array: Array, names: Mapping[int, str]) -> str:
