@@ -54,7 +54,7 @@ class Op:
                 return operand.apply(self, operands)
         return float(self.forward(*operands))
 
-    @property
+    @functools.cached_property
     def arity(self) -> int | None:
         """The number of operands; None if any number will do."""
         _, *operands = inspect.signature(self.partials).parameters.values()

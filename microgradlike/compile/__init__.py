@@ -1,15 +1,17 @@
 """compile: the graph of one example, recorded with plain Values, comes back as code for whole batches."""
 
+import gc
 import importlib.util
 import inspect
 import linecache
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, SupportsFloat, TypeAlias
 
 from microgradlike.compile.program import Program, Result, ResultWithOutputs, load
-from microgradlike.compile.scalars import lower
+from microgradlike.compile.scalars import Scalars, lower
 from microgradlike.engine import (
     Constant,
     Value,
@@ -19,6 +21,7 @@ from microgradlike.engine import (
     topological_order,
     watched,
 )
+from microgradlike.formula import with_recording
 
 __all__ = ["Program", "Result", "ResultWithOutputs", "compile"]
 
@@ -106,11 +109,31 @@ def compile(  # noqa: A001
     order = topological_order(loss, *outputs)
     check_recorded(order)
     if wrt is None:
-        wrt = [value for value in order if not value.op and value not in set(leaves)]
+        known = set(leaves)
+        wrt = [value for value in order if not value.op and value not in known]
     wrt = _values("wrt", wrt)
+    with _collector_off():
+        scalars = with_recording(_with_gradients, loss, leaves, wrt, outputs)
+        return Program(scalars, backend=backend, reduce=reduce, allow_nan=allow_nan, check=check)
+
+
+def _with_gradients(
+    loss: Value, leaves: Sequence[Value], wrt: Sequence[Value], outputs: Sequence[Value]
+) -> Scalars:
     gradients = adjoints(loss, wrt)
-    scalars = lower(loss, leaves, wrt, [as_value(gradients.get(w, 0.0)) for w in wrt], gradients, outputs)
-    return Program(scalars, backend=backend, reduce=reduce, allow_nan=allow_nan, check=check)
+    return lower(loss, leaves, wrt, [as_value(gradients.get(w, 0.0)) for w in wrt], gradients, outputs)
+
+
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    """A large graph becomes millions of objects, in no cycles: nothing for the collector to look for."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _values(argument: str, values: Any) -> list[Value]:

@@ -4,10 +4,12 @@ A block has as many examples as keep its arrays in the processor's cache. Number
 the op table, as IEEE 754 has them; of the rules of derivatives nothing is known here.
 """
 
-import functools
 import math
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, reduce
+from types import CodeType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -103,12 +105,17 @@ def clip(a: Any, low: Any, high: Any) -> Any:
 def binary_cross_entropy(p: Any, t: Any) -> Any:
     for_one = np.where(t > 0, t * np.log(p), 0.0)
     for_zero = np.where(t < 1, (1 - t) * np.log1p(-p), 0.0)
-    refused = (p < 0) | (p > 1) | (t < 0) | (t > 1)
-    return np.where(refused, np.nan, -for_one - for_zero)
+    allowed = (p >= 0) & (p <= 1) & (t >= 0) & (t <= 1)
+    return np.where(allowed, -for_one - for_zero, np.nan)
 
 
 def binary_cross_entropy_with_logits(z: Any, t: Any) -> Any:
     return t * softplus(-z) + (1 - t) * softplus(z)
+
+
+def mean(a: Any) -> Any:
+    """Of the rows, also where their sum would overflow."""
+    return (a / len(a)).sum(axis=0, keepdims=True)
 
 
 def logsumexp(a: Any) -> Any:
@@ -133,7 +140,7 @@ _HELPERS: dict[str, Any] = {
     function.__name__: function
     for function in (
         sigmoid, softplus, quotient, relu, leaky_relu, elu, selu, silu, erf, erfc, gelu, softsign, clip,
-        binary_cross_entropy, binary_cross_entropy_with_logits, logsumexp, rows, stack,
+        binary_cross_entropy, binary_cross_entropy_with_logits, mean, logsumexp, rows, stack,
     )
 }  # fmt: skip
 
@@ -165,7 +172,7 @@ _TEMPLATES: dict[Op, tuple[Template, str]] = {
 #: How a row is written whose operands are the rows of one array, or of two.
 _OVER_ROWS: dict[Op, tuple[Template, str]] = {
     ops.sum: ("[0!].sum(axis=0, keepdims=True)", "!"),
-    ops.mean: ("[0!].mean(axis=0, keepdims=True)", "!"),
+    ops.mean: ("mean([0])", "!"),
     ops.prod: ("[0!].prod(axis=0, keepdims=True)", "!"),
     ops.minimum: ("[0!].min(axis=0, keepdims=True)", "!"),
     ops.maximum: ("[0!].max(axis=0, keepdims=True)", "!"),
@@ -249,8 +256,10 @@ class _Printer:
                 )
         if op is ops.where and (mask := self.comparison(operands[0])):
             written = [mask, *written[1:]]
+        if op is ops.hypot and len(written) == 1:
+            op = ops.abs
         if op in _ONE_BY_ONE:
-            text = functools.reduce(lambda a, b: f"np.{op.name}({a}, {b})", [text for text, _ in written])
+            text = reduce(lambda a, b: f"np.{op.name}({a}, {b})", [text for text, _ in written])
             return text, "!"
         if op in {ops.dot, ops.half_squared_error} and len(written) > 3 and op is not ops.dot:
             half = len(written) // 2
@@ -331,6 +340,35 @@ def _is_literal(array: Array, constants: Container[int]) -> bool:
 
 # ── Running ───────────────────────────────────────────────────────────────────────────────────────────
 
+#: So many lines are compiled at once: Python takes a kilobyte and more for a line, until it has its code.
+_CHUNK = 1000
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The code of a phase; in a loop, its body is repeated for every block of the batch."""
+
+    loaded: list[tuple[Array, Any]]  # known numbers that it needs, with their places
+    results: Sequence[Array]  # known numbers that it leaves
+    body: list[str]
+    head: list[str] = field(default_factory=list)
+    loop: str = ""
+    tail: list[str] = field(default_factory=list)
+
+    @property
+    def source(self) -> str:
+        body = [self.loop, *(f"    {line}" for line in self.body)] if self.loop else self.body
+        return "".join(f"{line}\n" for line in (*self.head, *body, *self.tail))
+
+    @cached_property
+    def code(self) -> tuple[list[CodeType], list[CodeType], list[CodeType]]:
+        return _compiled(self.head), _compiled(self.body), _compiled(self.tail)
+
+
+def _compiled(lines: Sequence[str]) -> list[CodeType]:
+    chunks = ("\n".join(lines[i : i + _CHUNK]) for i in range(0, len(lines), _CHUNK))
+    return [compile(chunk, "<microgradlike.compile>", "exec") for chunk in chunks]
+
 
 class Numpy:
     """A program for numpy: `source` to read, `lines` for a table, `run` to compute.
@@ -347,104 +385,108 @@ class Numpy:
         self.lines: list[Line] = []
         later = {n for block in (s.each, s.after) for array in block.loaded for n in array.members}
         later.update(roots)
-        before = [i.out for i in s.before.instructions if not later.isdisjoint(i.out.members)]
-        after = [i.out for i in s.after.instructions if not later.isdisjoint(i.out.members)]
-        sums = [total.out for total in s.sums]
-        sources = []
-        self._parts = []
-        for name, block, results in (
-            ("before", s.before, before),
-            ("each", s.each, sums),
-            ("after", s.after, after),
-        ):
-            source = self._part(block, results)
-            if source:
-                sources.append(source)
-                loaded = [
-                    (a, self._index(a)) for a in block.loaded if not _is_literal(a, scalars.constants)
-                ]
-                code = compile(source, "<microgradlike.compile>", "exec")
-                self._parts.append((code, loaded, results))
-        self.source = "\n".join(sources)
-        self._spare: list[dict[str, Any]] = []
+        parts = self._alone(s.before, later), self._over_batch(), self._alone(s.after, later)
+        self.parts = [part for part in parts if part]
+        self.source = "\n".join(part.source for part in self.parts)
         self.wanted = np.array([s.place[n] for n in roots])
-        self.size = max(s.place.values(), default=-1) + 1
-        for array in (*before, *sums, *after):
-            self.size = max(self.size, self._slice(array).stop)
-        self.columns = [self._columns(columns) for _, columns in s.inputs]
-        width = sum(
-            array.rows
-            for array in (*(array for array, _ in s.inputs), *(i.out for i in s.each.instructions))
-        )
-        self.block = min(max(_CACHE // (8 * max(width, 1)) // 64 * 64, 64), 8192)
+        self.columns = [_as_slice(columns) for _, columns in s.inputs]
+        arrays = [array for array, _ in s.inputs] + [i.out for i in s.each.instructions]
+        bytes_each = 8 * sum(array.rows for array in arrays) or 1
+        #: How many examples are computed at once.
+        self.block = min(max(_CACHE // bytes_each // 64 * 64, 64), 8192)
+        self._spare: list[dict[str, Any]] = []
 
-    def _part(self, block: Block, results: Sequence[Array]) -> str:
-        s, constants = self.schedule, self.schedule.scalars.constants
-        outputs = s.outputs if block is s.each else None
-        if not results and not outputs:
-            return ""
-        if block is not s.each:
-            printer = _Printer(block.instructions, results, constants, self.namespace)
-            self.lines += printer.lines
-            return "".join(f"{line.name} = {line.expression}\n" for line in printer.lines)
-        kept = {*results, *(array for array, _ in (outputs.parts if outputs else ()))}
-        printer = _Printer([*block.instructions, *s.sums], kept, constants, self.namespace)
-        self.lines += printer.lines
-        sums = {total.out.name for total in s.sums}
-        head = " = ".join([*(array.name for array in results), "0.0"]) + "\n" if results else ""
+    def _alone(self, block: Block, later: Collection[int]) -> _Part | None:
+        """The code of what does not vary, of which something is needed later."""
+        results = [i.out for i in block.instructions if any(n in later for n in i.out.members)]
+        if not results:
+            return None
+        lines = self._print(block.instructions, results).lines
+        return _Part(self._loads(block), results, [f"{line.name} = {line.expression}" for line in lines])
+
+    def _over_batch(self) -> _Part | None:
+        s = self.schedule
+        sums = [total.out for total in s.sums]
+        if not sums and not s.outputs:
+            return None
+        kept = {*sums, *(array for array, _ in (s.outputs.parts if s.outputs else ()))}
+        printer = self._print([*s.each.instructions, *s.sums], kept)
+        added = {array.name for array in sums}
+        body = [f"{line.name} {'+' * (line.name in added)}= {line.expression}" for line in printer.lines]
+        body += [f"outputs.append({printer.operand(s.outputs)[0]})"] if s.outputs else []
         inputs = ", ".join(array.name for array, _ in s.inputs) + "," * (len(s.inputs) == 1)
-        lines = [f"for {inputs or '_'} in blocks:"]
-        lines += [f"{line.name} {'+' * (line.name in sums)}= {line.expression}" for line in printer.lines]
-        lines += [f"outputs.append({printer.operand(outputs)[0]})"] if outputs else []
-        means = "".join(f"{array.name} /= n\n" for array in results)
-        return head + "\n    ".join(lines) + "\n" + means
+        return _Part(
+            self._loads(s.each),
+            sums,
+            body,
+            head=[" = ".join([*(array.name for array in sums), "0.0"])] if sums else [],
+            loop=f"for {inputs or '_'} in blocks:",
+            tail=[f"{array.name} /= n" for array in sums],
+        )
 
-    def _index(self, array: Array) -> Any:
-        place = self.schedule.place
-        return np.array([place[n] for n in array.members]).reshape(array.rows, array.columns or 1)
+    def _print(self, instructions: Sequence[Instruction], results: Container[Array]) -> _Printer:
+        printer = _Printer(instructions, results, self.schedule.scalars.constants, self.namespace)
+        self.lines += printer.lines
+        return printer
 
-    def _columns(self, columns: list[int]) -> Any:
-        first, last = columns[0], columns[-1]
-        return slice(first, last + 1) if columns == list(range(first, last + 1)) else columns
-
-    def _slice(self, array: Array) -> slice:
-        i, member = next((i, n) for i, n in enumerate(array.members) if n >= 0)
-        start = self.schedule.place[member] - i
-        return slice(start, start + len(array.members))
+    def _loads(self, block: Block) -> list[tuple[Array, Any]]:
+        s = self.schedule
+        return [
+            (array, np.array([s.place[n] for n in array.members]).reshape(array.rows, array.columns or 1))
+            for array in block.loaded
+            if not _is_literal(array, s.scalars.constants)
+        ]
 
     def run(self, batch: Any, parameters: Sequence[float]) -> tuple[Any, Any]:
         """The wanted numbers, one array; and the outputs, a row for each example (None: there are none)."""
-        known = np.zeros(self.size)
-        first = len(parameters)
+        s, first = self.schedule, len(parameters)
+        known = np.zeros(s.length)
         known[:first] = parameters
-        known[first : first + len(self.schedule.constants)] = self.schedule.constants
+        known[first : first + len(s.constants)] = s.constants
         # The arrays of a run stay where they are until the next one takes their place: to give memory
         # back and get it again costs more than all the arithmetic. Each thread takes names of its own.
         try:
             names = self._spare.pop()
         except IndexError:
             names = {**self.namespace}
-        names["blocks"], names["n"], names["outputs"] = self._blocks(batch), len(batch), []
+        names["n"], names["outputs"] = len(batch), []
         with np.errstate(all="ignore"):
-            for part, loaded, results in self._parts:
-                for array, index in loaded:
-                    names[array.name] = known[index]
-                exec(part, names)
-                for array in results:
-                    known[self._slice(array)] = names[array.name].ravel()
-        outputs = np.concatenate(names["outputs"], axis=1).T if self.schedule.outputs else None
-        if outputs is not None and len(outputs) < len(batch):  # nothing in them varies
-            outputs = np.repeat(outputs[:1], len(batch), axis=0)
-        for name in ("blocks", "outputs", *(array.name for array, _ in self.schedule.inputs)):
-            names.pop(name, None)  # the batch is not ours to keep
+            for part in self.parts:
+                for array, places in part.loaded:
+                    names[array.name] = known[places]
+                head, body, tail = part.code
+                self._execute(head, names)
+                for _ in self._blocks(batch, names) if part.loop else [None]:
+                    self._execute(body, names)
+                self._execute(tail, names)
+                for array in part.results:
+                    known[s.slice_of(array)] = names[array.name].ravel()
+        outputs = names.pop("outputs")
         self._spare.append(names)
+        if not s.outputs:
+            return known[self.wanted], None
+        outputs = np.concatenate(outputs, axis=1).T
+        if len(outputs) < len(batch):  # nothing in them varies
+            outputs = np.repeat(outputs[:1], len(batch), axis=0)
         return known[self.wanted], outputs
 
-    def _blocks(self, batch: Any) -> Iterator[tuple[Any, ...]]:
-        size = -(-len(batch) // -(-len(batch) // self.block))  # blocks of one size, as far as it goes
+    def _execute(self, code: Sequence[CodeType], names: dict[str, Any]) -> None:
+        for chunk in code:
+            exec(chunk, names)
+
+    def _blocks(self, batch: Any, names: dict[str, Any]) -> Iterator[None]:
+        """Set the input arrays, block after block; what they are of is not ours to keep."""
+        size = -(-len(batch) // -(-len(batch) // self.block))  # of one size, as far as it goes
         for start in range(0, len(batch), size):
             block = batch[start : start + size].T
-            yield tuple(
-                np.ascontiguousarray(x) if len(x) < _NARROW else x
-                for x in (block[columns] for columns in self.columns)
-            )
+            for (array, _), columns in zip(self.schedule.inputs, self.columns):
+                x = block[columns]
+                names[array.name] = np.ascontiguousarray(x) if len(x) < _NARROW else x
+            yield
+        for array, _ in self.schedule.inputs:
+            names.pop(array.name, None)
+
+
+def _as_slice(columns: list[int]) -> slice | list[int]:
+    first, last = columns[0], columns[-1]
+    return slice(first, last + 1) if columns == [*range(first, last + 1)] else columns

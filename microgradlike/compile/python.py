@@ -160,9 +160,7 @@ class Python:
             return fill("[0] * [0]", operands), "*"
         if not safe and op is ops.relu and names:
             return fill("(0.0 if [0] <= 0.0 else [0])", operands), "!"
-        function = op.name
-        if op.name.startswith("power("):
-            function = re.sub(r"\W", "_", op.name).rstrip("_")
+        function = _function(op)
         self._functions[function] = op
         return f"{function}({', '.join(text for text, _ in operands)})", "!"
 
@@ -181,9 +179,19 @@ class Python:
         return self._inner[n][0] if n in self._inner else (self.names[n], "!")
 
 
+#: What the code calls by itself.
+_TAKEN = ("rows", "outputs", "program", "n", "sum_of")
+
+
+def _function(op: Op) -> str:
+    """What a row is called in the code; a constant power, power_2."""
+    return re.sub(r"\W", "_", op.name).rstrip("_")
+
+
 def _names(scalars: Scalars, needed: Sequence[int]) -> dict[int, str]:
     """An identifier for each instruction, after the names of the graph; dz1 is the gradient by z1."""
-    known = Names([*keyword.kwlist, *dir(builtins), *OPS, "rows", "outputs", "program", "n", "sum_of"])
+    functions = {_function(op) for op in map(scalars.operations.__getitem__, needed) if op}
+    known = Names([*keyword.kwlist, *dir(builtins), *OPS, *functions, *_TAKEN])
     names: dict[int, str] = {}
     gradients = dict(zip(reversed(scalars.gradients), reversed(scalars.wrt)))
     for n in (*scalars.inputs, *scalars.parameters, *(n for n in needed if n in scalars.names)):

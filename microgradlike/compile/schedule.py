@@ -134,7 +134,14 @@ class Schedule:
     outputs: View | None
     constants: list[float]
     place: dict[int, int]  # in the vector of known numbers, for each scalar that does not vary
+    length: int  # of that vector
     sums: list[OverBatch]
+
+    def slice_of(self, array: Array) -> slice:
+        """Where the members of an array that does not vary are in the vector."""
+        i, member = next((i, n) for i, n in enumerate(array.members) if n >= 0)
+        start = self.place[member] - i
+        return slice(start, start + len(array.members))
 
 
 def schedule(scalars: Scalars, roots: Iterable[int], outputs: Sequence[int]) -> Schedule:
@@ -155,7 +162,16 @@ def schedule(scalars: Scalars, roots: Iterable[int], outputs: Sequence[int]) -> 
     known.append(after.block.instructions)
     each.block.instructions = _in_order(each.block.instructions, sums, view)
     result = Schedule(
-        scalars, inputs, before.block, each.block, after.block, view, known.constants, known.place, sums
+        scalars,
+        inputs,
+        before.block,
+        each.block,
+        after.block,
+        view,
+        known.constants,
+        known.place,
+        known.length,
+        sums,
     )
     _name(result)
     return result
@@ -171,13 +187,14 @@ class _Known:
         self.length = len(self.place)
         #: Where known numbers come from: of numbers from one source, arrays are made.
         self.source = dict.fromkeys(scalars.parameters, -1) | dict.fromkeys(constants, -2)
+        self._sources = 2
 
     def append(self, instructions: Sequence[Instruction]) -> None:
         for instruction in instructions:
-            source = min(self.source.values(), default=0) - 1
+            self._sources += 1
             for number in instruction.out.members:
                 if number >= 0:
-                    self.place[number], self.source[number] = self.length, source
+                    self.place[number], self.source[number] = self.length, -self._sources
                 self.length += 1
 
 
@@ -444,6 +461,8 @@ def _name(s: Schedule) -> None:
         if letter:
             array.name = names.new(letter) if often[letter] == 1 else names.numbered(letter)
             array.named = True
+    for array in inputs:
+        array.name = array.name or names.new("X")
     # By what they are the gradients of.
     home = {n: array for array in (*inputs, *results, *loaded) for n in array.members}
     for array in results:
@@ -458,13 +477,13 @@ def _name(s: Schedule) -> None:
     lost = {scalars.loss, *(a for a in scalars.operands[scalars.loss] if a in scalars.means)}
     reused: dict[tuple[int, ...], Array] = {}
     for total in s.sums:
-        of = tuple(by.get(n, -1) for n in total.out.members)
+        weights = tuple(by.get(n, -1) for n in total.out.members)
         if not lost.isdisjoint(total.out.members):
             total.out.name = names.new("loss")
             reused[-1,] = total.out
-        elif of in matrices:
-            total.out.name = names.new(f"d{matrices[of].name}")
-            reused[of] = total.out
+        elif weights in matrices:
+            total.out.name = names.new(f"d{matrices[weights].name}")
+            reused[weights] = total.out
     _name_after(s, by, reused)
     known = set(loaded)
     for array in (*results, *loaded, *(total.out for total in s.sums)):
