@@ -91,7 +91,6 @@ def compile(  # noqa: A001
     db1 /= n
     dW2 /= n
     db2 /= n
-    <BLANKLINE>
     >>> result = program([[0.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
     >>> round(result.loss, 4), len(result.gradients)
     (0.1492, 9)
@@ -138,7 +137,8 @@ def _collector_off() -> Iterator[None]:
 
 def _values(argument: str, values: Any) -> list[Value]:
     if isinstance(values, Value) or not hasattr(values, "__iter__"):
-        raise TypeError(f"{argument} is a list of Values, not {values!r:.60}: write [v]")
+        instead = "[v]" if isinstance(values, Value) else "model.parameters()"
+        raise TypeError(f"{argument} is a list of Values, not {values!r:.60}: write {instead}")
     checked: list[Value] = list(values)
     for i, value in enumerate(checked):
         if not isinstance(value, Value):
@@ -151,6 +151,8 @@ def _leaves(loss: Any, inputs: Any) -> list[Value]:
         raise TypeError(f"compile takes a Value or a function that returns one, not {loss!r:.60}")
     if inputs is None:
         raise TypeError("which leaves are inputs? write compile(loss, inputs=[x1, x2, t])")
+    if isinstance(inputs, Value) or not hasattr(inputs, "__iter__"):
+        raise TypeError(f"inputs is a list of Values, not {inputs!r:.60}: write [v]")
     leaves = _values("inputs", [v for x in inputs for v in (x if isinstance(x, list | tuple) else [x])])
     for i, leaf in enumerate(leaves):
         if leaf.op or type(leaf) is Constant:
@@ -184,7 +186,7 @@ def _trace(
     arguments: list[Any] = []
     leaves: list[Value] = []
     for name, argument in zip(_parameter_names(function), [*example]):
-        if hasattr(argument, "__len__"):
+        if hasattr(argument, "__len__") and not isinstance(argument, str):
             values = [Value(number, f"{name}{i}") for i, number in enumerate(argument, 1)]
             arguments.append(values)
             leaves += values
@@ -193,7 +195,7 @@ def _trace(
             arguments.append(leaves[-1])
     _check_unique(leaves)
     with watched(_refuse):
-        result = function(*arguments)
+        result = with_recording(function, *arguments)
     loss, outputs = result if isinstance(result, tuple) and len(result) == 2 else (result, ())
     if not isinstance(loss, Value):
         raise TypeError(f"the function returned {loss!r:.60}, not a Value: the loss of one example")

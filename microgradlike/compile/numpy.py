@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from microgradlike import ops
-from microgradlike.compile.scalars import Line, Scalars
+from microgradlike.compile.scalars import PAIRED, Line, Scalars
 from microgradlike.compile.schedule import (
     Array,
     Block,
@@ -78,16 +78,22 @@ def silu(a: Any) -> Any:
     return a * sigmoid(a)
 
 
-def erf(a: Any) -> Any:
-    from scipy.special import erf
+def _special() -> Any:
+    try:
+        from scipy import special
+    except ImportError:
+        raise ModuleNotFoundError(
+            'erf of arrays needs scipy: pip install "microgradlike[compile]"', name="scipy"
+        ) from None
+    return special
 
-    return erf(a)
+
+def erf(a: Any) -> Any:
+    return _special().erf(a)
 
 
 def erfc(a: Any) -> Any:
-    from scipy.special import erfc
-
-    return erfc(a)
+    return _special().erfc(a)
 
 
 def gelu(a: Any) -> Any:
@@ -198,6 +204,9 @@ _ONE_BY_ONE = frozenset({ops.minimum, ops.maximum, ops.hypot})
 #: What is longer than this gets a line of its own.
 _LINE = 60
 
+#: More operands than this are not written one after the other: nested expressions have a limit.
+_NESTED = 30
+
 
 class _Printer:
     """Prints the instructions of a block; what has no name and is used once stands where it is used."""
@@ -258,12 +267,15 @@ class _Printer:
             written = [mask, *written[1:]]
         if op is ops.hypot and len(written) == 1:
             op = ops.abs
+        if len(written) > (3 if op is ops.half_squared_error else _NESTED):
+            half = len(written) // 2
+            if op not in PAIRED:
+                return self.stacked(op, [written])
+            whole = self.stacked(op, [written[:half], written[half : 2 * half]])
+            return (fill("[0+] + [1+]", [whole, written[-1]]), "+") if len(written) % 2 else whole
         if op in _ONE_BY_ONE:
             text = reduce(lambda a, b: f"np.{op.name}({a}, {b})", [text for text, _ in written])
             return text, "!"
-        if op in {ops.dot, ops.half_squared_error} and len(written) > 3 and op is not ops.dot:
-            half = len(written) // 2
-            return self.stacked(op, [written[:half], written[half:]])
         if op in _TEMPLATES:
             template, binding = _TEMPLATES[op]
             return fill(template, written), binding

@@ -3,6 +3,7 @@
 import importlib.util
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple, NoReturn, SupportsFloat
 
@@ -85,7 +86,7 @@ class Program:
         self.parameters = scalars.leaves
         self._whole = self._backend(scalars, roots, scalars.outputs)
         self._forward: Any = None
-        self.source = Source(self._whole.source)
+        self.source = Source(self._whole.source.rstrip())
 
     def __call__(self, batch: Any, parameters: Any = None) -> Any:
         """The loss and the gradients of a batch, and the outputs if there are any.
@@ -128,16 +129,27 @@ class Program:
         >>> round(w.data, 6)
         0.6
         """
-        for leaf, number in zip(self.parameters, self._numbers(numbers)):
-            leaf.data = real(number)
+        for leaf, number in zip(self.parameters, [*map(real, self._numbers(numbers))]):
+            leaf.data = number
+
+    def _data(self) -> list[float]:
+        numbers = [*map(_data, self.parameters)]
+        if {*map(type, numbers)} <= {float}:
+            return numbers
+        for i, leaf in enumerate(self.parameters):
+            try:
+                numbers[i] = real(numbers[i])
+            except (TypeError, OverflowError) as error:
+                raise type(error)(f"{leaf.name or 'a parameter'}.data: {error}") from None
+        return numbers
 
     def _numbers(self, numbers: Any) -> Any:
         if len(numbers) != len(self.parameters):
             raise ValueError(f"there are {len(self.parameters)} parameters, not {len(numbers)}")
-        return numbers
+        return numbers.tolist() if self.backend == "python" and hasattr(numbers, "tolist") else numbers
 
     def _run(self, code: Any, rows: Any, numbers: Any) -> tuple[Any, Any]:
-        parameters = [*map(_data, self.parameters)] if numbers is None else self._numbers(numbers)
+        parameters = self._data() if numbers is None else self._numbers(numbers)
         numbers, outputs = code.run(rows, parameters)
         if self._sum:
             n = len(rows)
@@ -172,8 +184,11 @@ class Program:
         ):
             array = np.array(self._checked(batch))
         array = np.asarray(array, np.float64)
-        if not self._allow_nan and np.isnan(array.sum()) and np.isnan(array).any():
-            self._checked(array.tolist())
+        if not self._allow_nan:
+            with np.errstate(all="ignore"):
+                total = array.sum()
+            if np.isnan(total) and np.isnan(array).any():
+                self._checked(array.tolist())
         return array
 
     def _by_name(self, batch: Any) -> list[list[Any]]:
@@ -183,6 +198,9 @@ class Program:
             raise ValueError(
                 f"the batch has no column {_some(missing)}; it has {_some([*map(str, names)]) or 'none'}"
             )
+        for name in self.inputs:
+            if not hasattr(batch[name], "__iter__"):
+                raise TypeError(f"column {name} of the batch is {batch[name]!r:.60}, not a list of numbers")
         columns = [list(batch[name]) for name in self.inputs]
         lengths = {name: len(column) for name, column in zip(self.inputs, columns)}
         if len({*lengths.values()}) > 1:
@@ -192,7 +210,7 @@ class Program:
     def _checked(self, batch: Any) -> list[list[float]]:
         """The batch as lists of floats, cell by cell."""
         width, names = len(self.inputs), _some(self.inputs)
-        if not hasattr(batch, "__len__") or isinstance(batch, str | bytes):
+        if not hasattr(batch, "__len__") or isinstance(batch, str | bytes) or _shape(batch) == ():
             raise TypeError(f"a batch is a table, with a row for each example, not {batch!r:.60}")
         if len(batch) == 0:
             raise ValueError("the batch has no examples")
@@ -259,18 +277,25 @@ class Program:
 
     def _describe(self, n: int, numbers: Mapping[int, float]) -> str:
         s = self._scalars
-        op = s.operations[n]
-        name = s.names.get(n) or (
-            f"the gradient by {s.names[s.adjoints[n]]}" if s.adjoints.get(n) in s.names else ""
-        )
-        if not op:
+        named: dict[str, float] = {}
+
+        def write(a: int, depth: int) -> tuple[str, str]:
+            op = s.operations[a]
+            if a in s.names and depth:
+                named[s.names[a]] = numbers[a]
+                return s.names[a], "!"
+            if not op or depth > 3:
+                return f"{numbers[a]:g}", "+" if numbers[a] < 0 else "!"
+            return op.write([write(b, depth + 1) for b in s.operands[a]])
+
+        name = s.names.get(n, "")
+        if not name and s.adjoints.get(n) in s.names:
+            name = f"the gradient by {s.names[s.adjoints[n]]}"
+        if not s.operations[n]:
             return f"{name or 'an input'} is {numbers[n]!r}"
-        operands = [(s.names.get(a) or f"{numbers[a]!r}", "!") for a in s.operands[n]]
-        text, _ = op.write(operands)
-        at = ", ".join(
-            dict.fromkeys(f"{s.names[a]} = {numbers[a]!r}" for a in s.operands[n] if a in s.names)
-        )
-        return f"{name + ' = ' if name else ''}{text:.200} is {numbers[n]!r}" + (
+        formula, _ = write(n, 0)
+        at = ", ".join(f"{operand} = {number!r}" for operand, number in named.items())
+        return f"{name}{' = ' * bool(name)}{formula:.200} is {numbers[n]!r}" + (
             f" at {at:.200}" if at else ""
         )
 
@@ -285,7 +310,10 @@ class Program:
         total = sum(line.nodes for line in lines)
         rows.append((f"{len(lines)} instructions", "", f"{total:,}"))
         widths = [max(len(row[i]) for row in rows) for i in range(3)]
-        return "\n".join(f"{a:{widths[0]}}  {b:{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows)
+        head = f"{self.backend}: {len(self.inputs)} inputs, {len(self.parameters)} parameters"
+        return "\n".join(
+            [head, *(f"{a:{widths[0]}}  {b:{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows)]
+        )
 
     def __repr__(self) -> str:
         wrt = len(self._scalars.wrt)
@@ -315,12 +343,17 @@ def load(backend: str) -> Callable[..., Any]:
 
 
 def _is_plain(batch: Any, width: int) -> bool:
-    """Whether these are rows of floats and ints without nan: found out fast, by adding them up."""
+    """Whether these are rows of floats without nan: found out fast, by adding them up."""
     try:
-        total: Any = set(map(len, batch)) == {width} and sum(map(sum, batch))
+        if {*map(len, batch)} != {width} or {*map(type, chain.from_iterable(batch))} != {float}:
+            return False
     except TypeError:
         return False
-    return type(total) is float and not math.isnan(total)
+    return not math.isnan(sum(map(sum, batch)))
+
+
+def _shape(batch: Any) -> Any:
+    return getattr(batch, "shape", None)
 
 
 def _finite(numbers: Any) -> bool:

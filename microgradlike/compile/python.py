@@ -5,6 +5,7 @@ same instructions run once more as IEEE 754 has them.
 """
 
 import builtins
+import copy
 import keyword
 import math
 import re
@@ -78,7 +79,8 @@ class Python:
 
     @cached_property
     def _safe(self) -> Any:
-        return self._compiled(self._print(safe=True), safe=True)
+        twin = copy.copy(self)  # to print changes what it prints from
+        return twin._compiled(twin._print(safe=True), safe=True)
 
     def _compiled(self, source: str, *, safe: bool) -> Any:
         namespace: dict[str, Any] = {}
@@ -185,7 +187,7 @@ _TAKEN = ("rows", "outputs", "program", "n", "sum_of")
 
 def _function(op: Op) -> str:
     """What a row is called in the code; a constant power, power_2."""
-    return re.sub(r"\W", "_", op.name).rstrip("_")
+    return re.sub(r"\W", "_", op.name.replace("+", "")).rstrip("_")  # 1e+16 is not 1e-16
 
 
 def _names(scalars: Scalars, needed: Sequence[int]) -> dict[int, str]:

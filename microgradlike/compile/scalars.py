@@ -7,7 +7,7 @@ Every instruction belongs to one of three phases: what depends on parameters alo
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -251,7 +251,8 @@ def lower(
     Leaves that are no inputs are parameters, of which the number is read at every call.
     """
     scalars = Scalars()
-    number: dict[Value, int] = {}
+    lowering = _Lowering(scalars)
+    number = lowering.number
     for value in inputs:
         number[value] = scalars.leaf(EACH, value.name)
         scalars.inputs.append(number[value])
@@ -261,25 +262,61 @@ def lower(
             number[value] = scalars.leaf(BEFORE, value.name)
             scalars.parameters.append(number[value])
             scalars.leaves.append(value)
-    roots = {loss, *gradients, *outputs}
-    gathered = _gathered(order, roots)
-    for value in order:
-        if value.op and value not in gathered:
-            number[value] = _lowered(scalars, value, number, gathered)
-            if value.name:
-                scalars.names.setdefault(number[value], value.name)
-
-    def of(value: Value) -> int:
-        return scalars.constant(value.data) if type(value) is Constant else number[value]
-
+    lowering.run(order, {loss, *gradients, *outputs})
     for value, adjoint in adjoints.items():
         if isinstance(adjoint, Value) and adjoint in number and value in number:
             scalars.adjoints.setdefault(number[adjoint], number[value])
     scalars.wrt = [number.get(value, -1) for value in wrt]
-    scalars.outputs = [of(value) for value in outputs]
-    scalars.loss = scalars.mean(of(loss))
-    scalars.gradients = [scalars.mean(of(value)) for value in gradients]
+    scalars.outputs = [lowering.of(value) for value in outputs]
+    scalars.loss = scalars.mean(lowering.of(loss))
+    scalars.gradients = [scalars.mean(lowering.of(value)) for value in gradients]
     return scalars
+
+
+class _Lowering:
+    """From Values to the numbers of instructions."""
+
+    def __init__(self, scalars: Scalars) -> None:
+        self.scalars = scalars
+        self.number: dict[Value, int] = {}
+        self.gathered: set[Value] = set()
+
+    def of(self, value: Value) -> int:
+        return self.scalars.constant(value.data) if type(value) is Constant else self.number[value]
+
+    def run(self, order: Sequence[Value], roots: Container[Value]) -> None:
+        self.gathered |= _gathered(order, roots)
+        for value in order:
+            if value.op and value not in self.gathered:
+                self.number[value] = self.lower(value, value.op)
+                if value.name:
+                    self.scalars.names.setdefault(self.number[value], value.name)
+
+    def lower(self, value: Value, op: Op) -> int:
+        if op in _GATHERED:
+            return self.scalars.sum_of(self.terms(value))
+        if op.composed:
+            operands = {Value(parent.data): self.of(parent) for parent in value.parents}
+            whole: Any = op.forward(*operands)
+            self.number |= operands
+            self.run(topological_order(whole), {whole})
+            return self.number[whole]
+        return self.scalars.instruction(op, [self.of(parent) for parent in value.parents])
+
+    def terms(self, value: Value) -> Iterator[tuple[int, ...]]:
+        """The terms of a sum, those of sums within it included: numbers, and products of two."""
+        stack = [value]
+        while stack:
+            node = stack.pop()
+            if node is not value and node not in self.gathered:
+                yield (self.of(node),)
+            elif node.op in {ops.add, ops.sum}:
+                stack.extend(reversed(node.parents))
+            else:  # a product, or a dot product, which may have a bias
+                operands = [self.of(parent) for parent in node.parents]
+                half = len(operands) // 2
+                yield from zip(operands[:half], operands[half : 2 * half])
+                yield from ((bias,) for bias in operands[2 * half :])
 
 
 def _in_any_order(op: Op, operands: tuple[int, ...]) -> Any:
@@ -290,7 +327,7 @@ def _in_any_order(op: Op, operands: tuple[int, ...]) -> Any:
     return tuple(sorted(operands)) if op in COMMUTATIVE else operands
 
 
-def _gathered(order: Sequence[Value], roots: set[Value]) -> set[Value]:
+def _gathered(order: Sequence[Value], roots: Container[Value]) -> set[Value]:
     """Sums and products that are used once, by a sum, and have no name: they become terms of it."""
     uses: dict[Value, int] = {}
     for value in order:
@@ -303,35 +340,3 @@ def _gathered(order: Sequence[Value], roots: set[Value]) -> set[Value]:
         for parent in value.parents
         if parent.op in _GATHERED and uses[parent] == 1 and not parent.name and parent not in roots
     }
-
-
-def _lowered(scalars: Scalars, value: Value, number: Mapping[Value, int], gathered: set[Value]) -> int:
-    def of(operand: Value) -> int:
-        return scalars.constant(operand.data) if type(operand) is Constant else number[operand]
-
-    assert value.op
-    if value.op.composed:
-        whole: Any = value.op.forward(*value.parents)
-        within = dict(number)
-        for part in topological_order(whole):
-            if part.op and part not in within:
-                within[part] = _lowered(scalars, part, within, set())
-        return within[whole]
-    if value.op in _GATHERED:
-        return scalars.sum_of(_terms(value, of, gathered))
-    return scalars.instruction(value.op, [of(parent) for parent in value.parents])
-
-
-def _terms(value: Value, of: Any, gathered: set[Value]) -> Iterator[tuple[int, ...]]:
-    stack = [value]
-    while stack:
-        node = stack.pop()
-        if node is not value and node not in gathered:
-            yield (of(node),)
-        elif node.op in {ops.add, ops.sum}:
-            stack.extend(reversed(node.parents))
-        else:  # a product, or a dot product, which may have a bias
-            operands = [of(parent) for parent in node.parents]
-            half = len(operands) // 2
-            yield from zip(operands[:half], operands[half : 2 * half])
-            yield from ((bias,) for bias in operands[2 * half :])

@@ -344,19 +344,19 @@ class _Phase:
         parts: list[tuple[Array, Sequence[int]]] = []
         for array, run in groupby(numbers, key=lambda n: self.at[n][0] if n in self.at else -1):
             if array < 0:
-                loaded = self._load([*run], 1).array
+                loaded = self._load([*run], 1, turned=False).array
                 parts.append((loaded, range(loaded.rows)))
             else:
                 parts.append((self.arrays[array], _as_range([self.at[n][1] for n in run])))
         return View(tuple(parts))
 
-    def _load(self, numbers: Sequence[int], columns: int) -> Loaded:
+    def _load(self, numbers: Sequence[int], columns: int, *, turned: bool = True) -> Loaded:
         key = columns, tuple(numbers)
         if key in self._loaded:
             return Loaded(self._loaded[key])
         rows = len(numbers) // columns
         transposed = rows, tuple(n for i in range(columns) for n in numbers[i::columns])
-        if transposed in self._loaded and len(numbers) > 1:
+        if turned and transposed in self._loaded and len(numbers) > 1:
             return Loaded(self._loaded[transposed], transposed=True)
         array = self._loaded[key] = Array(rows, key[1], columns)
         self.block.loaded.append(array)
