@@ -194,9 +194,12 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
 
 def _numbers(text: str) -> list[float]:
     try:
-        return [float(number) for number in text.split(",")]
+        numbers = [float(number) for number in text.split(",")]
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers such as 1,0.5") from None
+    if not all(map(math.isfinite, numbers)):
+        raise argparse.ArgumentTypeError(f"{text!r} has a number that is not finite")
+    return numbers
 
 
 def _sizes(text: str) -> list[int]:
@@ -569,29 +572,32 @@ def _walk(cursor: Steps) -> None:
     while True:
         step = cursor.coming
         if step and step.index != asked:
-            asked = step.index
-            print(f"\nstep {asked + 1} of {len(cursor)}: {step.given()}")
+            print(f"\nstep {step.index + 1} of {len(cursor)}: {step.given()}")
+        asked = step.index if step else None
         try:
             typed = input(f"{cursor.question} = ? " if step else "That was all. ").strip()
         except EOFError:
             print()
             return
         try:
-            if not typed:
-                print("\n".join(cursor.next().lines()[1:]))
-            elif typed == "b":
-                cursor.back()
-            elif typed == "q":
-                return
-            else:
-                print(cursor.guess(typed))
+            match typed.lower():
+                case "":
+                    print("\n".join(cursor.next().lines()[1:]))
+                case "b" | "back":
+                    cursor.back()
+                case "q" | "quit":
+                    return
+                case "?" | "h" | "help":
+                    print(_KEYS)
+                case _:
+                    print(cursor.guess(typed))
         except IndexError:
             print("There is no step that way: q quits.")
         except ValueError as error:
             print(f"{error}. {_KEYS}")
 
 
-_KEYS = "Enter takes the next one, b goes back, a number is your guess, q quits."
+_KEYS = "Enter takes the next one, b goes back, a number is your guess, q quits, ? says this."
 
 
 def _plain(numbers: Any) -> str:

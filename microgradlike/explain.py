@@ -42,6 +42,7 @@ _HEAD, _TAIL = 6, 5  # what is shown of a path of many factors
 _LONG_FORMULA, _LONG_DEFINITION = 40, 80  # letters
 _MOST_DEFINITIONS, _MOST_CULPRITS = 20, 3
 _SATURATED, _VANISHING = 1e-6, 1e-12  # magnitudes, of a local derivative and of a gradient
+_CANCELLED = 1e-3  # a gradient beside the largest path: what is less comes of paths that cancel
 
 #: Operations whose derivative tends to 0 somewhere, so that it may round to 0.
 _SATURATING = {
@@ -206,11 +207,11 @@ class Explanation:
             zeros = min(last_zeros(edges), first_zeros(edges, self.loss), key=len)
             saturated = all(edge.node.op in _SATURATING for edge in zeros)
             return ("saturation" if saturated else "zero factor"), zeros
+        if abs(self.gradient) < _CANCELLED * abs(product(self._largest)):
+            return "cancellation", []
         smallest = min(self._largest, key=lambda edge: abs(edge.factor))
         if self.gradient:
             return "vanishing", [smallest]
-        if product(self._largest):
-            return "cancellation", []
         return ("saturation", [smallest]) if _is_saturated(smallest) else ("underflow", [])
 
     def _sentence(self, n: "_Notation") -> str:
@@ -234,8 +235,9 @@ class Explanation:
             case "overflow":
                 return f"No factor is infinite, but {self._product(n, 'large')}"
             case "cancellation":
-                largest = n.math(n.number(product(self._largest)))
-                return f"The paths cancel: the largest is {largest}, but the sum of all is 0."
+                largest, total = (n.math(n.number(x)) for x in (product(self._largest), self.gradient))
+                cancel = "nearly cancel" if self.gradient else "cancel"
+                return f"The paths {cancel}: the largest is {largest}, but the sum of all is {total}."
             case "vanishing":
                 if len(self._largest) == 1:
                     return f"The gradient is almost 0: {causes[0]}."

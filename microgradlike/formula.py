@@ -25,7 +25,8 @@ def formula(value: Value, *, depth: int = 1, digits: int | None = None, latex: b
         latex: LaTeX, for between dollar signs, in place of text.
 
     Raises:
-        ValueError: depth is less than 1.
+        TypeError: it is no Value.
+        ValueError: depth or digits is less than 1.
 
     >>> w, x, b = Value(0.5, "w1"), Value(2.0, "x1"), Value(1.0, "b")
     >>> z = w * x + b
@@ -38,6 +39,10 @@ def formula(value: Value, *, depth: int = 1, digits: int | None = None, latex: b
     >>> print(formula(y, latex=True))
     \frac{z^{2}}{1 - x_{1}}
     """
+    if not isinstance(value, Value):
+        raise TypeError(f"formula writes how a Value was made; {value!r:.60} is none")
+    if digits is not None and digits < 1:
+        raise ValueError(f"digits is {digits}: write how many digits of each number to show, such as 4")
     return write(value, depth=depth, digits=digits, latex=latex)[0]
 
 
@@ -75,8 +80,13 @@ def write(
 
 
 def without_sign(text: str) -> str:
-    """y(1 − y), as one writes y·(1 − y); also in LaTeX."""
-    return text.replace("·(", "(").replace(r" \cdot \left(", r"\left(")
+    """y(1 − y), as one writes y·(1 − y), and w − 1 for w + −1; also in LaTeX."""
+    for sign, instead in _NEEDLESS:
+        text = text.replace(sign, instead)
+    return text
+
+
+_NEEDLESS = [("·(", "("), (r" \cdot \left(", r"\left("), (" + −", " − "), (" + -", " - ")]
 
 
 def number(data: float, digits: int = 17, *, latex: bool = False) -> str:

@@ -29,6 +29,7 @@ class Receipted(float):
 class _Leaf(Protocol):
     name: str
     grad: float
+    op: Any
 
 
 class Receipts:
@@ -42,11 +43,11 @@ class Receipts:
             f"{part.total:.4g} ({_ordinal(i)} backward)" if part.loss else f"{part.total:.4g} (before)"
             for i, part in enumerate(self.passes, 1 - (not self.passes[0].loss))
         ]
-        lines = [f"{self.name}.grad = " + " + ".join(terms).replace("+ -", "− ")]
+        lines = [f"{self.name}.grad = " + " + ".join(terms).replace(" + -", " − ")]
         for term, part in zip(terms, self.passes):
             when = term.partition(" ")[2]
             lines += [f"  {when} {receipt.amount:+.4g} by {receipt.node}" for receipt in part.receipts]
-        return "\n".join(lines)
+        return "\n".join(lines).replace("-", "−")
 
     __repr__ = __str__
 
@@ -58,6 +59,7 @@ def receipts(w: _Leaf) -> Receipts:
     `zero_grad` does, throws the receipts away, and so does a backward pass without them.
 
     Raises:
+        TypeError: w is no leaf of a graph, whose gradient accumulates.
         ValueError: no receipts were kept.
 
     >>> from microgradlike import Value
@@ -73,7 +75,11 @@ def receipts(w: _Leaf) -> Receipts:
       (2nd backward) +6 by z·w
       (2nd backward) +6 by z
     """
+    if not hasattr(w, "grad"):
+        raise TypeError(f"receipts are those of a leaf, such as a weight; {w!r:.60} is no Value")
     name = w.name or "a value"
+    if w.op:
+        raise TypeError(f"{name} is no leaf: receipts are kept of leaves, whose gradients accumulate")
     if not isinstance(w.grad, Receipted):
         raise ValueError(f"{name}.grad has no receipts: they are kept by loss.backward(receipts=True)")
     return Receipts(name, w.grad)
@@ -108,8 +114,12 @@ def _written(node: Any) -> str:
     """Its name, or how it was made of values with names; shortened."""
     if node.name or not node.op:
         return node.name or "a value"
-    operands = [(p.name or ("…" if p.op else f"{p.data:.4g}"), "!") for p in node.parents[:8]]
+    operands = []
+    for parent in node.parents[:8]:
+        written = parent.name or ("…" if parent.op else f"{parent.data:.4g}".replace("-", "−"))
+        operands.append((written, "!" if parent.name or written[0] != "−" else "+"))
     text: str = node.op.write(operands)[0] if len(node.parents) <= 8 else node.op.name
+    text = text.replace("·(", "(").replace(" + −", " − ")  # as `formula` writes it
     return text if len(text) <= 40 else text[:39] + "…"
 
 

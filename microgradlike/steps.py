@@ -3,15 +3,17 @@
 import html
 import operator
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, overload
 
 from microgradlike.draw import draw_with_places
-from microgradlike.engine import NOT_COMPUTED, Constant, Value, topological_order
+from microgradlike.engine import NOT_COMPUTED, Constant, Value, check_recorded, topological_order
 from microgradlike.files import write_atomically
 from microgradlike.formula import (
+    formula,
     latex_name,
     names_for,
     number,
@@ -20,7 +22,7 @@ from microgradlike.formula import (
     write,
     write_partial,
 )
-from microgradlike.hand import Answer, Guess, Link, slips
+from microgradlike.hand import Answer, Guess, Handed, Link, judge, slips, with_shown_digits
 from microgradlike.label import number as gradient_text
 from microgradlike.notation import fill
 from microgradlike.player import Frame, Row, equations, page, player
@@ -30,15 +32,21 @@ _DIGITS = 4
 _MOST_FRAMES = 500  # in a page; a longer pass is cut off there
 _LONGEST_FACTOR, _LONGEST_EQUATION = 80, 400  # letters
 _MOST_LINES = 12  # of a step's text; a node of more operands has the others left out
+_HALF = re.compile(r"½|(?<![\d.])0\.5(?!\d)|/ 2(?![\d.])")
+_ADDED = "The leaves had gradients before this pass; these are added now."
 
 
 def steps(loss: Value) -> "Steps":
     """The backward pass as a cursor: one step for each value that was made by an operation.
 
     A step is one application of the chain rule: it hands the gradient of a value down to its operands.
-    Opening the cursor forgets the gradients below the loss; every step writes those that it computes to
-    ``grad``, as `Value.propagate` does, and at the end they are what ``loss.backward()`` leaves, to the
-    last bit. Going back restores what was there before.
+    Every step writes the gradients that it computes to ``grad``, as `Value.propagate` does, and at the end
+    they are what ``loss.backward()`` leaves, to the last bit. Going back restores what was there before.
+
+    As with ``backward()``, leaves accumulate. A leaf keeps the gradient that it has until the pass reaches
+    it, then shows what the pass has brought so far, and the last step adds the two: so a walk after
+    ``backward()`` ends with twice the gradient, unless it was cleared. Another cursor does not count what
+    a walk has brought so far; ``backward()`` does: finish the walk before it, or `reset` it.
 
     Args:
         loss: the value to differentiate.
@@ -46,6 +54,7 @@ def steps(loss: Value) -> "Steps":
     Raises:
         TypeError: it is not one Value.
         ValueError: nothing was computed there, so there is nothing to step through.
+        RuntimeError: someone wrote to ``data`` since the graph was recorded.
 
     >>> h, w, b = Value(0.5, name="h1"), Value(0.25, name="w31"), Value(1.0, name="b3")
     >>> z = w * h + b
@@ -178,18 +187,29 @@ class Step:
             if c.before is not NOT_COMPUTED:
                 line += f", with the {number(c.before, _DIGITS)} there: {number(c.after, _DIGITS)}"
             lines.append(line)
+        return lines + self._remarks()
+
+    def _remarks(self) -> list[str]:
+        remarks = []
         if left_out := len(self.contributions[_MOST_LINES:]):
-            lines.append(f"… and {left_out} more operand{'s' * (left_out > 1)}")
-        return lines
+            remarks.append(f"… and {left_out} more operand{'s' * (left_out > 1)}")
+        if self.index == len(self._cursor) - 1 and self._cursor._adds:
+            remarks.append(_ADDED)
+        return remarks
 
     def given(self) -> str:
-        """What one needs to work the step out: the equation, and the numbers in it."""
+        """What one needs to work the step out: the equation, the numbers in it, and what += adds to."""
         cursor, node, name = self._cursor, self.node, self._cursor.name
         numbers = {name(value): data for value, data in zip((node, *node.parents), node.evaluation)}
         shown = [
             f"{word} = {number(data, _DIGITS)}"
             for word, data in [(f"∂{name(cursor.loss)}/∂{name(node)}", self._upstream), *numbers.items()]
             if word != number(data, _DIGITS)
+        ]
+        shown += [
+            f"{cursor._total(value)} so far {number(before, _DIGITS)}"
+            for value, before in dict(zip(node.parents, cursor._before[self.index])).items()
+            if before is not NOT_COMPUTED
         ]
         more = f", … {len(shown) - _MOST_LINES} more" if len(shown) > _MOST_LINES else ""
         return f"{name(node)} = {self._equation()} with {', '.join(shown[:_MOST_LINES])}{more}"
@@ -219,7 +239,8 @@ class Step:
         return f"<step {self.index + 1} of {len(self._cursor)}: {self._cursor.name(self.node)}>"
 
     def _repr_latex_(self) -> str:
-        rows = [f"{row.left} &{' '.join(row.right)}" for row in self.rows()]
+        remark = r"\text{%s}"
+        rows = [f"{row.left} &{' '.join(row.right) or remark % row.text}" for row in self.rows()]
         return "$\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}$"
 
     def rows(self) -> list[Row]:
@@ -253,16 +274,24 @@ class Step:
                 before, after = (number(x, _DIGITS, latex=True) for x in (c.before, c.after))
                 right[-1] += rf",\quad \text{{with the }} {before} \text{{ there: }} {after}"
             rows.append(Row(by(parent), right, line))
-        if self.contributions[_MOST_LINES:]:
-            rows.append(Row("", [rf"\text{{{lines[-1]}}}"], lines[-1]))
-        return rows
+        return rows + [Row("", [], remark) for remark in self._remarks()]
+
+
+class _SoFar(float):
+    """The gradient of a leaf during a walk, and what the leaf had before it.
+
+    Nobody who finds a walk half-way must take its part of a gradient for an earlier gradient.
+    """
+
+    __slots__ = ("before",)
+    before: float
 
 
 class Steps:
     """A cursor on the backward pass of a loss; see `steps`.
 
-    ``cursor[i]`` is a step, ``len(cursor)`` their number; a loop over the cursor takes the steps that are
-    left, one by one.
+    ``cursor[i]`` is a step, ``cursor[i:j]`` a list of them, ``len(cursor)`` their number; a loop over the
+    cursor takes the steps that are left, one by one.
 
     Attributes:
         loss: the value that is differentiated.
@@ -273,31 +302,71 @@ class Steps:
         if not isinstance(loss, Value):
             raise TypeError(f"steps walks back from one Value, not from {loss!r:.60}")
         order = topological_order(loss)
+        check_recorded(order)
         self.loss, self.position = loss, 0
         self._nodes = [node for node in reversed(order) if node.op]
         if not self._nodes:
             raise ValueError(f"{loss!r:.60} was not computed from anything: there is no step to take")
         self._leaves = [leaf for leaf in order if not leaf.op]
-        self._earlier = [leaf.grad or 0.0 for leaf in self._leaves]
         self._index = {node: i for i, node in enumerate(self._nodes)}
         self._names = names_for(order, {value.name for value in order}, {loss: "L"})
         self._answered: set[Value] = set()  # in hand mode, of the coming step
-        # The whole pass is taken once, by the engine; from then on the cursor moves over its record.
-        self._forget()
+        self._left: dict[Value, tuple[float, float]] = {}  # in a leaf at the end, and what it had before
+        # The whole pass is taken once; from then on the cursor moves over its record. So whatever others
+        # do to the gradients in the meantime, those that it writes are right.
         self._upstream: list[float] = []
         self._before: list[tuple[float, ...]] = []
         self._after: list[tuple[float, ...]] = []
+        gradients = self._gradients()
         for node in self._nodes:
-            self._upstream.append(node.grad)
-            self._before.append(tuple(parent.grad for parent in node.parents))
-            node.propagate()
-            self._after.append(tuple(parent.grad for parent in node.parents))
-        self._forget()
+            upstream = gradients[node]
+            self._upstream.append(upstream)
+            self._before.append(tuple(gradients.get(parent, NOT_COMPUTED) for parent in node.parents))
+            for parent, partial in zip(node.parents, node.partials):
+                if parent in gradients:  # and so no Constant
+                    gradients[parent] += partial * upstream
+            self._after.append(tuple(gradients.get(parent, NOT_COMPUTED) for parent in node.parents))
+        self._show()
 
-    def _forget(self) -> None:
-        for value in (*self._leaves, *self._nodes):
-            value.grad = NOT_COMPUTED
-        self.loss.grad = 1.0
+    def _gradients(self) -> dict[Value, float]:
+        """Of each value, what the steps that have been taken made of its gradient."""
+        values = (*self._leaves, *self._nodes)
+        gradients: dict[Value, float] = {**dict.fromkeys(values, NOT_COMPUTED), self.loss: 1.0}
+        for node, after in zip(self._nodes[: self.position], self._after):
+            gradients.update(zip(node.parents, after))
+        return gradients
+
+    def _show(self) -> None:
+        for value, gradient in self._gradients().items():
+            self._write(value, gradient)
+
+    def _write(self, value: Value, gradient: float) -> None:
+        if value.op:
+            value.grad = gradient
+            return
+        earlier = self._earlier(value)
+        if gradient is NOT_COMPUTED:
+            value.grad = earlier
+        elif self.position < len(self):
+            value.grad = so_far = _SoFar(gradient)
+            so_far.before = earlier
+        else:
+            value.grad = gradient + earlier
+            self._left[value] = value.grad, earlier
+
+    def _earlier(self, leaf: Value) -> float:
+        """What a leaf had before the walk; what others wrote to it in the meantime counts."""
+        grad: Any = leaf.grad
+        if leaf in self._left and grad is self._left[leaf][0]:
+            return self._left[leaf][1]
+        if grad is None:  # as someone clears it who is used to PyTorch
+            return NOT_COMPUTED
+        earlier: float = grad.before if isinstance(grad, _SoFar) else grad
+        return earlier
+
+    @property
+    def _adds(self) -> bool:
+        return any(self._earlier(leaf) for leaf in self._leaves)
 
     def name(self, value: Value) -> str:
         """What a value of the graph is called in equations: its name, or v1, v2, … where it has none."""
@@ -313,17 +382,8 @@ class Steps:
         """
         if self.position == len(self):
             raise IndexError("the backward pass is finished: back() undoes a step, reset() begins anew")
-        step = self[self.position]
-        self._settle(self._before[self.position])
-        for parent, gradient in zip(step.node.parents, self._after[self.position]):
-            parent.grad = gradient
-        self.position += 1
-        self._answered.clear()
-        if self.position == len(self):
-            # Now, as in `backward`, what the leaves had before is added, in one piece.
-            for leaf, earlier in zip(self._leaves, self._earlier):
-                leaf.grad += earlier
-        return step
+        self._move(self.position + 1)
+        return self[self.position - 1]
 
     def back(self) -> Step:
         """Undo the last step, to the bit, and give it.
@@ -333,31 +393,31 @@ class Steps:
         """
         if not self.position:
             raise IndexError("no step has been taken yet: next() takes one")
-        if self.position == len(self):
-            self._without_earlier()
-        self.position -= 1
-        self._answered.clear()
-        step = self[self.position]
-        self._settle(self._after[self.position])
-        for parent, gradient in zip(step.node.parents, self._before[self.position]):
-            parent.grad = gradient
-        return step
+        self._move(self.position - 1)
+        return self[self.position]
 
-    def _settle(self, gradients: Sequence[float]) -> None:
-        """Bring the gradients back to what they are here, if something else has written to them.
+    def _move(self, target: int) -> None:
+        here, self.position = self.position, target
+        if target != here:
+            self._answered.clear()
+        between = min(here, target)
+        # One step changes only the gradients of its operands, and of a large graph that is little; but
+        # the last one also adds what the leaves had before.
+        if abs(target - here) == 1 and max(here, target) < len(self) and self._is_shown(here, between):
+            record = self._after if target > here else self._before
+            for parent, gradient in zip(self._nodes[between].parents, record[between]):
+                self._write(parent, gradient)
+        else:
+            self._show()
 
-        That may be another cursor, or a backward pass; a look at the node of this step shows it.
+    def _is_shown(self, here: int, index: int) -> bool:
+        """Whether the gradients around a step are still those that the cursor left there.
+
+        Another cursor or a backward pass may have written to them.
         """
-        node = self._nodes[self.position]
-        found = (node.grad, *(parent.grad for parent in node.parents))
-        expected = (self._upstream[self.position], *gradients)
-        if all(a is b or a == b for a, b in zip(found, expected)):
-            return
-        taken = self.position + (gradients is self._after[self.position])
-        self._forget()
-        for passed, after in zip(self._nodes[:taken], self._after):
-            for parent, gradient in zip(passed.parents, after):
-                parent.grad = gradient
+        node, operands = self._nodes[index], self._after if here > index else self._before
+        expected = [(node, self._upstream[index]), *zip(node.parents, operands[index])]
+        return all(value.grad is g or value.grad == g for value, g in expected if value.op)
 
     def goto(self, place: "int | Value") -> None:
         """Move to before a step: the one of that number, or the first that has to do with that value.
@@ -369,10 +429,7 @@ class Steps:
         target = self._place(place) if isinstance(place, Value) else operator.index(place)
         if not 0 <= target <= len(self):
             raise IndexError(f"there are {len(self)} steps: goto takes 0 to {len(self)}, not {place!r}")
-        while self.position < target:
-            self.next()
-        while self.position > target:
-            self.back()
+        self._move(target)
 
     def run(self, until: Value | None = None) -> None:
         """Take all steps that are left, or those up to before the next one that has to do with a value.
@@ -380,19 +437,16 @@ class Steps:
         Raises:
             ValueError: the value is not in the graph.
         """
+        target = len(self)
         if until is not None:
             self._place(until)
-        while self.position < len(self):
-            node = self._nodes[self.position]
-            if until is not None and (node is until or until in node.parents):
-                return
-            self.next()
+            places = range(self.position, len(self))
+            target = next((i for i in places if until in (self._nodes[i], *self._nodes[i].parents)), target)
+        self._move(target)
 
     def reset(self) -> None:
-        """Back to before the first step."""
-        self._forget()
-        self.position = 0
-        self._answered.clear()
+        """Back to before the first step; the leaves have again what they had before."""
+        self._move(0)
 
     # ── Hand mode ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -410,7 +464,8 @@ class Steps:
         Returns:
             An `Answer`, which is true if all is right, and whose text names a known slip: that h(1 − h)
             is left out or there twice, or taken at the activation, that the sign is turned, … A slip is
-            known by the number that it gives on this very graph.
+            known by the number that it gives on this very graph. Where so few digits were typed that the
+            number is more than 5 % off, or may come from a slip as well, the answer asks for one more.
 
         Raises:
             IndexError: all steps have been taken.
@@ -443,17 +498,28 @@ class Steps:
             guesses = {following: Guess.of(answer)}
         answers = [self._judge(step, value, guess) for value, guess in guesses.items()]
         self._answered |= {value for value, said in zip(guesses, answers) if said}
+        messages = [said.message for said in answers]
         if self._answered >= asked.keys():
+            messages += [_ADDED] if self.position == len(self) - 1 and self._adds else []
             self.next()
         slip = next((said.slip for said in answers if said.slip), "")
-        return Answer(all(answers), "\n".join(said.message for said in answers), slip)
+        return Answer(all(answers), "\n".join(messages), slip)
 
     @property
     def question(self) -> str:
-        """What `guess` wants next, such as ∂L/∂w31; empty when all steps have been taken."""
+        """What `guess` wants next, such as ∂L/∂w31; empty when all steps have been taken.
+
+        Where an operand has a gradient already, it is said, since the step adds to it.
+        """
         step = self.coming
-        asked = [c.parent for c in step.contributions if c.parent not in self._answered] if step else []
-        return f"∂{self.name(self.loss)}/∂{self.name(asked[0])}" if asked else ""
+        asked = [c for c in step.contributions if c.parent not in self._answered] if step else []
+        if not asked:
+            return ""
+        total, before = self._total(asked[0].parent), asked[0].before
+        return total if before is NOT_COMPUTED else f"{total} (so far {number(before, _DIGITS)})"
+
+    def _total(self, value: Value) -> str:
+        return f"∂{self.name(self.loss)}/∂{self.name(value)}"
 
     def _operand(self, key: Value | str, asked: Sequence[Value]) -> Value:
         for value in asked:
@@ -465,23 +531,30 @@ class Steps:
 
     def _judge(self, step: Step, value: Value, guess: Guess) -> Answer:
         mine = [c for c in step.contributions if c.parent is value]
-        total = f"∂{self.name(self.loss)}/∂{self.name(value)}"
-        if guess.says(mine[-1].after):
-            return Answer(True, f"{total} = {number(mine[-1].after, _DIGITS)}: right")
         others = [c for c in step.contributions if c.parent is not value][:_MOST_LINES]
-        made = slips(
-            self._link(step.node, mine),
-            self._above(step.node),
-            mine[0].upstream,
-            mine[0].before,
-            [c.amount for c in mine],
-            [self._link(step.node, [c]) for c in others],
-            total,
+        total = self._total(value)
+        handed = Handed(
+            link=self._link(step.node, mine),
+            upstream=mine[0].upstream,
+            before=mine[0].before,
+            amounts=[c.amount for c in mine],
+            after=mine[-1].after,
         )
-        for slip in made:
-            if guess.says(slip.number):
-                return Answer(False, f"{total}: {slip.message}", slip.name)
-        return Answer(False, f"{total} is not {guess.number:g}")
+        texts = formula(self.loss), formula(step.node), handed.link.formula
+        known = slips(
+            handed,
+            self._above(step.node),
+            self._below(value),
+            [self._link(step.node, [c]) for c in others],
+            self.name(self.loss),
+            halved=any(map(_HALF.search, texts)),
+        )
+        shown = with_shown_digits(step.node, [c.operand for c in mine], handed)
+        said = judge(guess, handed, shown, known)
+        if said:
+            return Answer(True, f"{total} = {number(handed.after, _DIGITS)}: right")
+        message = f"{total}: {said.message}" if said.message else f"{total} is not {guess.number:g}"
+        return Answer(False, message, said.slip)
 
     def _link(self, node: Value, contributions: Sequence[Contribution]) -> Link:
         """Of an operand that stands there twice, both contributions are one link."""
@@ -504,6 +577,13 @@ class Steps:
         by = [c for c in self[ways[0]].contributions if c.parent is node]
         return self._link(self._nodes[ways[0]], by) if len(by) == 1 else None
 
+    def _below(self, value: Value) -> Link | None:
+        """What the next step on from an operand would multiply by, if there is no choice."""
+        if value not in self._index:
+            return None
+        on = self[self._index[value]].contributions
+        return self._link(value, on) if len(on) == 1 else None
+
     def _place(self, value: Value) -> int:
         if value in self._index:
             return self._index[value]
@@ -511,13 +591,6 @@ class Steps:
             if value in node.parents:
                 return i
         raise ValueError(f"{value!r:.60} is not in the graph of {self.name(self.loss)}")
-
-    def _without_earlier(self) -> None:
-        last: dict[Value, float] = {}
-        for node, after in zip(self._nodes, self._after):
-            last.update(zip(node.parents, after))
-        for leaf in self._leaves:
-            leaf.grad = last[leaf]
 
     # ── Like a sequence ───────────────────────────────────────────────────────────────────────────────
 
@@ -529,7 +602,13 @@ class Steps:
     def __len__(self) -> int:
         return len(self._nodes)
 
-    def __getitem__(self, index: int) -> Step:
+    @overload
+    def __getitem__(self, index: int) -> Step: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Step]: ...
+    def __getitem__(self, index: int | slice) -> Step | list[Step]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(len(self))[index]]
         if not -len(self) <= index < len(self):
             raise IndexError(f"there are {len(self)} steps, so there is no step {index}")
         return Step(self, index % len(self))
@@ -556,14 +635,19 @@ class Steps:
         return self._player("neurons", self.position)
 
     def _player(self, detail: Literal["neurons", "values"], position: int) -> str:
-        here, answered = self.position, set(self._answered)
-        self.goto(len(self))
-        try:
+        earlier = {leaf: self._earlier(leaf) for leaf in self._leaves}
+        kept = [(value, value.grad) for value in (*self._leaves, *self._nodes)]
+        last: dict[Value, float] = {self.loss: 1.0}
+        for node, after in zip(self._nodes, self._after):
+            last.update(zip(node.parents, after))
+        finally_ = {leaf: last[leaf] + gradient for leaf, gradient in earlier.items() if gradient}
+        try:  # the picture is that of the end
+            for value, gradient in {**last, **finally_}.items():
+                value.grad = gradient
             picture, boxes, places = draw_with_places(self.loss, detail=detail)
-            finally_ = [(leaf, leaf.grad) for leaf, earlier in zip(self._leaves, self._earlier) if earlier]
         finally:
-            self.goto(here)
-            self._answered = answered
+            for value, gradient in kept:
+                value.grad = gradient
         try:
             svg = picture.pipe("svg", encoding="utf-8")
         except RuntimeError as error:  # without a program to draw with, the steps remain
@@ -576,7 +660,7 @@ class Steps:
             text = "–" if gradient is NOT_COMPUTED else gradient_text(gradient, _DIGITS)
             return [(box, which, word + text) for box, which in places.get(value, [])]
 
-        start = [item for value in places for item in shown(value, NOT_COMPUTED)]
+        start = [item for value in places for item in shown(value, earlier.get(value, NOT_COMPUTED))]
         loss = self.name(self.loss)
         first, written = f"∂{loss}/∂{loss} = 1", latex_name(loss)
         one = Row(rf"\frac{{\partial {written}}}{{\partial {written}}}", ["= 1"], first)
@@ -599,15 +683,9 @@ class Steps:
                     equations(step.rows()),
                 )
             )
-        if finally_ and len(frames) == len(self) + 1:  # as in `next`
-            last, more = frames.pop(), "The leaves had gradients before this pass; these are added now."
-            frames.append(
-                last._replace(
-                    gradients=[*last.gradients, *(item for leaf in finally_ for item in shown(*leaf))],
-                    lines=[*last.lines, more],
-                    math=last.math + equations([Row("", [], more)]),
-                )
-            )
+        if len(frames) == len(self) + 1:  # and so none was left out
+            more = [item for leaf in finally_.items() for item in shown(*leaf)]
+            frames[-1] = frames[-1]._replace(gradients=[*frames[-1].gradients, *more])
         return player(
             svg, frames, f"the backward pass of {loss}, step by step", min(position, len(frames) - 1)
         )

@@ -343,6 +343,8 @@ def test_draw_says_where_and_what(capsys: pytest.CaptureFixture[str], tmp_path: 
         (["--picture", "missing/net.gv"], "there is no directory"),
         (["--picture", "net.xyz"], "there is no format"),
         (["step", "--inputs", "1"], "takes 2 inputs, got 1"),
+        (["step", "--inputs", "nan,1"], "'nan,1' has a number that is not finite"),
+        (["step", "--inputs", "1e400,1"], "'1e400,1' has a number that is not finite"),
         (["step", "--save", "missing/steps.html"], "missing/steps.html"),
     ],
 )
@@ -373,7 +375,7 @@ def test_step_prints_all_steps_where_nobody_can_type(
 
 
 def test_step_in_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    typed = iter(["b", "", "0.378", "0.089", "b", "abc", *[""] * 7, "q"])
+    typed = iter(["b", "", "0.378", "0.089", "back", "abc", *[""] * 7, "b", "?", "", "Q"])
     asked: list[str] = []
 
     def answer(question: str) -> str:
@@ -396,6 +398,8 @@ def test_step_in_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     assert "that leaves out y(1 − y)" in out and "∂L/∂z3 = 0.08883: right" in out
     assert "'abc' is no number" in out and "There is no step that way" in out
     assert asked[-1] == "That was all. "
+    assert out.count("step 7 of 7: z2 = ") == 2, "b from the end says again what is asked"
+    assert ", ∂L/∂x1 so far " in out and out.count("q quits, ? says this.") == 3
 
 
 def test_a_picture_never_replaces_a_network(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -402,6 +402,25 @@ def test_cancellation() -> None:
     assert explanation.diagnosis == "The paths cancel: the largest is 3, but the sum of all is 0."
 
 
+def decay(w: Value) -> Value:
+    for _ in range(100):
+        w = w - w * 0.999
+    return w
+
+
+@pytest.mark.parametrize(
+    ("build", "total"),
+    [(lambda w: w * 1.0 - w * (1 - 1e-13), "1.000e−13"), (decay, "1.000e−300")],
+)
+def test_paths_that_nearly_cancel(build: Callable[[Value], Value], total: str) -> None:
+    w = Value(1.0, "w")
+    explanation = explain(build(w), w)
+    assert explanation.reason == "cancellation" and explanation.culprits == []
+    assert explanation.diagnosis == (
+        f"The paths nearly cancel: the largest is 1, but the sum of all is {total}."
+    )
+
+
 def test_the_kinds_of_zero_have_different_sentences() -> None:
     a = Value(2.0, "a")
     losses = [Value(1.0) * 1, mg.relu(-a), mg.sigmoid(a * 900), a * 1e-200 * 1e-200, a - a]

@@ -350,6 +350,17 @@ def test_to_show_and_to_save_changes_nothing(position: int, detail: Any, tmp_pat
         assert (cursor.position, gradients(loss)) == (position, before)
 
 
+def test_to_show_and_to_save_changes_nothing_that_others_wrote(tmp_path: Path) -> None:
+    loss = network_loss()
+    cursor = steps(loss)
+    cursor.goto(3)
+    loss.backward()
+    before = gradients(loss)
+    html_of(cursor)
+    cursor.save(tmp_path / "steps.html")
+    assert gradients(loss) == before
+
+
 def test_an_unknown_detail_changes_nothing(tmp_path: Path) -> None:
     loss = network_loss()
     cursor = steps(loss)

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from typing import Any
 
 import pytest
 
@@ -82,6 +83,30 @@ def test_a_negative_term_is_subtracted() -> None:
     (w * 3.0).backward(receipts=True)
     (w * -4.0).backward(receipts=True)
     assert str(mg.receipts(w)).splitlines()[0] == "w.grad = 3 (1st backward) − 4 (2nd backward)"
+
+
+def test_it_is_written_as_formula_writes_it() -> None:
+    w = Value(2.0, "w")
+    (w * -1.5 + 0.25).backward(receipts=True)
+    (w + -1.5).backward(receipts=True)
+    assert str(mg.receipts(w)).splitlines() == [
+        "w.grad = −1.5 (1st backward) + 1 (2nd backward)",
+        "  (1st backward) −1.5 by w(−1.5)",
+        "  (2nd backward) +1 by w − 1.5",
+    ]
+
+
+@pytest.mark.parametrize("thing", [3.0, "w11", None])
+def test_receipts_of_no_value(thing: Any) -> None:
+    with pytest.raises(TypeError, match=rf"such as a weight; {thing!r} is no Value$"):
+        mg.receipts(thing)
+
+
+def test_receipts_of_no_leaf() -> None:
+    _, loss = network_and_loss()
+    loss.backward(receipts=True)
+    with pytest.raises(TypeError, match=r"^y is no leaf: receipts are kept of leaves"):
+        mg.receipts(loss.parents[0])
 
 
 def test_copies_keep_them() -> None:

@@ -1,7 +1,9 @@
 """The backward pass step by step: where the cursor is, which bits it leaves, what it says, hand mode."""
 
+import copy
 import itertools
 import math
+import pickle
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -9,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from mpmath import mp
 from test_document import PARAMETERS, Document, sigma
@@ -308,8 +310,10 @@ def by_hand(recipe: Recipe, position: int) -> list[str]:
     nodes = [node for node in reversed(order) if node.op]
     for node in nodes[:position]:
         node.propagate()
-    if position == len(nodes):
-        for leaf, grad in earlier.items():
+    for leaf, grad in earlier.items():
+        if leaf.grad is NOT_COMPUTED:  # not reached yet
+            leaf.grad = grad
+        elif position == len(nodes):
             leaf.grad += grad
     return state(loss)
 
@@ -417,13 +421,141 @@ def test_cursors_of_two_losses_that_share_leaves(network: Network) -> None:
     assert got == (weight.grad, x.grad)
 
 
-def test_steps_are_those_of_the_forward_pass_even_if_weights_have_moved_since(network: Network) -> None:
+def test_steps_are_those_of_the_forward_pass_even_if_weights_move_on_the_way(network: Network) -> None:
     expected = Network(Document.random(0))
     expected.L.backward()
-    network["w31"].data = 99.0
     cursor = steps(network.L)
+    network["w31"].data = 99.0
     cursor.run()
     assert state(network.L) == state(expected.L)
+
+
+def test_numbers_that_were_written_over_are_refused(network: Network) -> None:
+    was, network["w31"].data = network["w31"].data, 99.0
+    with pytest.raises(RuntimeError, match=rf"^w31 was {was} when this graph was recorded and is 99.0 now"):
+        steps(network.L)
+
+
+# ── What was there before, and what others write in the meantime ──────────────────────────────────────
+
+ADDED = "The leaves had gradients before this pass; these are added now."
+
+
+def test_gradients_from_before_are_added_at_the_end_and_the_last_step_says_so(network: Network) -> None:
+    cursor = steps(network.L)
+    assert ADDED not in str(cursor)
+    network.L.backward()
+    once = network["w31"].grad
+    said = str(cursor)
+    assert said.splitlines()[-1] == ADDED and said.count(ADDED) == 1
+    cursor.reset()
+    assert network["w31"].grad == once, "a leaf keeps what it has until the walk reaches it"
+    cursor.goto(6)
+    assert network["w31"].grad == once, "what the walk has brought"
+    assert cursor.guess({c.parent: c.after for c in cursor[6].contributions}).message.endswith(f"\n{ADDED}")
+    assert network["w31"].grad == 2 * once
+    assert str(cursor) == said
+    cursor.back()
+    assert network["w31"].grad == once
+    cursor.reset()
+    network["w31"].grad = 0.5
+    cursor.goto(6)
+    assert network["w31"].grad == once
+    cursor.next()
+    assert network["w31"].grad == 0.5 + once
+
+
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("place", range(1, 8))
+def test_a_walk_left_half_way_counts_for_nothing(place: int, before: bool) -> None:
+    network, expected = Network(Document.random(0)), Network(Document.random(0))
+    for loss in (network.L, expected.L):
+        if before:
+            loss.backward()
+    first = steps(network.L)
+    first.goto(place)
+    second = steps(network.L)
+    if place == 7:  # that one was finished
+        expected.L.backward()
+    assert network["w31"].grad == expected["w31"].grad
+    second.goto(place)
+    third = steps(network.L)
+    third.goto(3)
+    if place == 7:
+        expected.L.backward()
+    steps(network.L).run()
+    expected.L.backward()
+    assert state(network.L) == state(expected.L)
+    steps(network.L).goto(3)
+    steps(network.L).reset()  # before this:
+    network.L.backward()
+    expected.L.backward()
+    assert state(network.L) == state(expected.L)
+
+
+def test_gradients_on_the_way_can_be_copied(network: Network, cursor: Steps) -> None:
+    network["w31"].grad = 0.5
+    cursor.goto(4)
+    for twin in (copy.deepcopy(network["w31"]), pickle.loads(pickle.dumps(network["w31"]))):
+        assert twin.grad == network["w31"].grad
+        steps(twin * 2.0)
+        assert twin.grad == 0.5
+
+
+def test_a_gradient_cleared_with_none_is_none(network: Network, cursor: Steps) -> None:
+    nothing: Any = None
+    cursor.run()
+    once, network["w31"].grad = network["w31"].grad, nothing
+    cursor.reset()
+    cursor.run()
+    assert network["w31"].grad == once
+
+
+def test_what_others_write_on_the_way_is_what_was_there_before() -> None:
+    mlp = MLP(2, [2, 1], activation="sigmoid", output_activation="sigmoid")
+    losses = [half_squared_error(mlp(x), 1.0) for x in ([1.0, 0.5], [-0.25, 2.0])]
+
+    def gradients(*of: Value) -> list[float]:
+        mlp.zero_grad()
+        for loss in of:
+            loss.backward()
+        return [p.grad for p in mlp.parameters()]
+
+    first, second = gradients(losses[0]), gradients(losses[1])
+    both = gradients(*reversed(losses))
+    mlp.zero_grad()
+    cursor = steps(losses[0])
+    cursor.goto(4)
+    other = steps(losses[1])  # the reviewer's case: another example, the same weights
+    cursor.run()
+    assert [p.grad for p in mlp.parameters()] == first
+    cursor.reset()
+    mlp.zero_grad()
+    cursor.goto(4)
+    mlp.zero_grad()
+    cursor.run()
+    assert [p.grad for p in mlp.parameters()] == first
+    mlp.zero_grad()
+    cursor.reset()
+    for step in cursor:  # in single steps
+        if step.index == 3:
+            other.run()
+            assert [p.grad for p in mlp.parameters()] == second
+    assert [p.grad for p in mlp.parameters()] == both
+
+
+def test_it_works_within_no_grad(network: Network) -> None:
+    outside = str(steps(network.L))
+    with mg.no_grad():
+        cursor = steps(network.L)
+        assert str(cursor) == outside and "y(1 − y)" in outside
+        assert cursor.guess(network["y"].data - network["t"].data)
+
+
+def test_a_slice_is_a_list_of_steps(cursor: Steps) -> None:
+    assert [step.index for step in cursor[1:3]] == [1, 2]
+    assert [step.node.name for step in cursor[::-3]] == ["z2", "h1", "L"]
+    assert cursor[5:2] == []
 
 
 # ── What a step says ──────────────────────────────────────────────────────────────────────────────────
@@ -811,8 +943,8 @@ def identity_cursor(gradient: float) -> Steps:
         (-0.08217, answer)
         for answer in [-0.08217, -0.082, "-0.082", "−0.082", "−8.2e−2", "−0.0821", " −.08217 "]
     ]
-    + [(0.1, "0.10"), (0.1, 0.1), (0.1, ".1"), (0.104, "0.10"), (0.109, "0.10"), (0.1, 0.10000000000001)]
-    + [(12.0, 12), (12.0, "12"), (12.0, 12.0), (12.3, 12), (12.9, "12"), (12.9, 13), (2.0, "2.000")]
+    + [(0.1, "0.10"), (0.1, 0.1), (0.1, ".1"), (0.104, "0.10"), (0.1, 0.10000000000001)]
+    + [(12.0, 12), (12.0, "12"), (12.0, 12.0), (12.3, 12), (12.9, 13), (2.0, "2.000")]
     + [(234.0, "2.3e2"), (1e-7, "1e-7"), (1.234e-7, 1.2e-7), (1.5e20, 1.5e20), (3e200, "3.0e200")]
     + [(0.0, 0), (0.0, "0.000"), (0.0, "−0"), (0.0, -0.0)],
 )
@@ -885,16 +1017,17 @@ def test_a_right_answer_rounded_is_right(
     typed = typed.upper() if capital else typed
     typed = typed.replace("-", MINUS) if typographic else typed
     said = identity_cursor(gradient).guess(typed)
-    assert said
+    assert said or (digits < 4 and said.message.endswith("give one more digit"))  # 1.0 for 1.03 and for 1
     assert said.slip == ""
 
 
 @given(gradients, st.integers(2, 12))
-def test_a_right_answer_cut_off_is_right(gradient: float, digits: int) -> None:
+def test_a_right_answer_cut_off_is_not_wrong(gradient: float, digits: int) -> None:
     mantissa, e, exponent = f"{gradient:.16e}".partition("e")
     point = mantissa.index(".")
     assume("99999" not in mantissa)  # what is a rounding away from 3 may not be cut off to 2.9
-    assert identity_cursor(gradient).guess(mantissa[: point + digits] + e + exponent)
+    said = identity_cursor(gradient).guess(mantissa[: point + digits] + e + exponent)
+    assert said or said.message.endswith("; give one more digit")
 
 
 @given(st.floats(1e-9, 9.99) | st.floats(-9.99, -1e-9), st.integers(2, 12))
@@ -902,14 +1035,14 @@ def test_a_right_answer_rounded_is_right_as_a_float(gradient: float, digits: int
     rounded = float(f"{gradient:.{digits - 1}e}")
     said = identity_cursor(gradient).guess(rounded)
     assert said or repr(rounded) == repr(round(rounded)) + ".0"  # 3.0 says 3: see the next line
-    assert said or abs(gradient - rounded) > abs(gradient) / 4
+    assert said or "give one more digit" in said.message
 
 
 @given(gradients, st.integers(2, 12), st.sampled_from([1, -1]))
 def test_off_by_two_in_the_last_digit_is_wrong(gradient: float, digits: int, direction: int) -> None:
     mantissa, _, exponent = f"{gradient:.{digits - 1}e}".partition("e")
     off = float(mantissa) + direction * 2 * 10.0 ** (1 - digits)
-    assume(abs(off) >= 1 and abs(off * 10.0 ** int(exponent) - gradient) > 1.1e-3 * abs(gradient))
+    assume(abs(off) >= 1 and abs(off * 10.0 ** int(exponent) - gradient) > 1.6e-3 * abs(gradient))
     assert not identity_cursor(gradient).guess(f"{off:.{digits - 1}f}e{exponent}")
 
 
@@ -919,9 +1052,12 @@ def test_a_right_answer_is_never_called_a_slip(seed: int, digits: int) -> None:
     for step in (cursor[i] for i in range(7)):
         answers: Any = {c.parent: f"{c.after:.{digits - 1}e}" for c in step.contributions}
         said = cursor.guess(answers)
-        assert (said.right, said.slip) == (True, "")
-        assert all(line.endswith(": right") for line in said.message.splitlines())
+        assert said.slip == ""
+        assert all(line.endswith((": right", "give one more digit")) for line in said.message.splitlines())
         assert len(said.message.splitlines()) == len(answers)
+        if digits < 4 and not said:
+            said = cursor.guess({c.parent: f"{c.after:.3e}" for c in step.contributions})
+        assert said, "four digits are enough"
         assert cursor.position == step.index + 1
 
 
@@ -1194,6 +1330,230 @@ def test_no_number_is_an_infinite_gradient(typed: float) -> None:
     assert not cursor.guess(typed)
 
 
+# ── Hand mode: what cannot be told ────────────────────────────────────────────────────────────────────
+
+MORE = "give one more digit"
+
+
+def one(upstream: float, partial: float) -> Steps:
+    """A cursor that asks for ∂L/∂w = upstream · partial."""
+    w = Value(1.0, "w")
+    L = (w * partial) * upstream
+    L.name = "L"
+    cursor = steps(L)
+    cursor.next()
+    return cursor
+
+
+def two(a: float, b: float) -> Steps:
+    """A cursor that asks for ∂L/∂w, where a is there and b comes to it."""
+    w = Value(1.0, "w")
+    L = w * a + w * b
+    L.name = "L"
+    cursor = steps(L)
+    cursor.goto(2)
+    return cursor
+
+
+@pytest.mark.parametrize(
+    ("cursor", "typed"),
+    [
+        (one(0.8, 1), 1),  # a slip, as exactly as a coarse rounding of 0.8
+        (one(1.3, 2), 2),
+        (one(0.000198, 1), "0.0001"),
+        (one(0.000517, 1), "0.001"),
+        (one(0.0009, 1), "0.000"),
+        (one(-0.0009, 1), "0.000"),
+        (two(0.0002, 0.3755), "0.3755"),  # the += is left out
+        (two(-2.91e-5, 0.0178541), "0.0179"),  # of 0.017825
+        (one(0.01465, 1), "0.01"),
+        (one(123.4, 1), "120"),
+        (one(123.4, 1), 120),
+        (one(123.4, 1), 1e2),
+        (one(12.9, 1), "12"),  # cut off, not rounded
+        (one(0.109, 1), "0.10"),
+    ],
+)
+def test_too_few_digits(cursor: Steps, typed: Any) -> None:
+    place = cursor.position
+    said = cursor.guess(typed)
+    assert (said.right, said.slip) == (False, "")
+    # 0.000 is no digit of 0.0009, so it is merely wrong
+    assert said.message.endswith(MORE) or typed == "0.000"
+    assert cursor.position == place
+
+
+@pytest.mark.parametrize(
+    ("gradient", "typed", "words"),
+    [
+        (0.8, "1", "right so far"),
+        (0.01465, "0.01", "right so far"),
+        (123.4, "120", "right so far"),
+        (123.4, "1e2", "right so far"),
+        (12.9, "12", "right so far"),
+        (0.08, "0", "too coarse to tell"),
+        (-0.4, "0", "too coarse to tell"),
+    ],
+)
+def test_what_is_said_of_too_few_digits(gradient: float, typed: str, words: str) -> None:
+    assert one(gradient, 1).guess(typed).message == f"∂L/∂w: {words}; {MORE}"
+
+
+@pytest.mark.parametrize(
+    ("cursor", "typed", "slip"),
+    [
+        (one(0.8, 1), "1.00", "local for total"),
+        (one(1.3, 2), "2.00", "local for total"),
+        (two(0.0002, 0.3755), "0.37550", "= for +="),
+        (two(1.0, 2.0), -3, "sign"),  # of the sum
+        (two(1.0, 2.0), -1, "sign"),  # of what is added
+        (two(1.0, 2.0), -2, "sign"),  # of what is added to nothing
+        (two(1.0, 2.0), 6, "twice as much"),
+    ],
+)
+def test_enough_digits_tell_a_slip(cursor: Steps, typed: Any, slip: str) -> None:
+    said = cursor.guess(typed)
+    assert (said.right, said.slip) == (False, slip), said.message
+
+
+@pytest.mark.parametrize(
+    ("cursor", "typed"),
+    [
+        (one(0.000198, 1), "0.0002"),
+        (one(0.01465, 1), "0.015"),
+        (two(-0.09076, 0.104847), "0.01404"),  # 0.1048 − 0.09076, with the digits that are shown
+        (two(0.0002, 0.3755), "0.3757"),
+        (two(0.00002, 0.3755), "0.3755"),  # as it is shown
+        (two(-2.91e-5, 0.0178541), "0.01783"),
+        (two(0.1, -0.3), "-0.2"),
+        (two(0.1 + 0.2, -0.3), "0"),  # but for 5.6e-17
+    ],
+)
+def test_enough_digits_are_right(cursor: Steps, typed: Any) -> None:
+    assert cursor.guess(typed), cursor.guess(typed).message
+
+
+@given(st.integers(0, 10**6))
+@example(62656)  # in it w32 is 1.0002, so to leave it out is to compute with 1.000
+def test_the_digits_shown_are_enough(seed: int) -> None:
+    """Whoever multiplies, and adds, the numbers of four digits that a step shows is right."""
+    cursor = steps(Network(Document.random(seed)).L)
+
+    def shown(number: float) -> float:
+        return float(f"{number:.4g}")
+
+    for step in cursor[:]:
+        for c in step.contributions:
+            cursor.goto(step.index)
+            typed = shown(c.before) + shown(c.partial) * shown(c.upstream)
+            said = cursor.guess({c.parent: typed})
+            assert said or (abs(typed - c.after) > 0.05 * abs(c.after) and MORE in said.message)
+
+
+@given(st.integers(0, 10**6), st.integers(2, 3))
+def test_a_slip_in_few_digits_is_not_right_unless_the_right_answer_is_nearer(
+    seed: int, digits: int
+) -> None:
+    document = ByHand.random(seed)
+    assert isinstance(document, ByHand)
+    for case in CASES:
+        network = Network(document)
+        cursor = steps(network.L)
+        cursor.goto(network[case.node])
+        wrong, right = case.wrong(document), right_answer(cursor, case.asked)
+        typed = f"{wrong:.{digits - 1}e}"
+        if cursor.guess({case.asked: typed}):
+            off = abs(float(typed) - right)
+            assert off <= 0.05 * abs(right)
+            assert off <= abs(float(typed) - wrong)
+
+
+def test_a_saturated_neuron_is_right_with_the_digits_shown() -> None:
+    z = Value(6.645, "z")
+    h = z.sigmoid()
+    h.name = "h"
+    cursor = steps(h)
+    assert f"{h.data:.4g}" == "0.9987"
+    assert cursor.guess(0.9987 * (1 - 0.9987)), "3 % off"
+
+
+def test_the_nearest_slip_is_named() -> None:
+    a, b = Value(2.0, "a"), Value(2.001, "b")
+    L = a * b * 3.0
+    L.name = "L"
+    cursor = steps(L)
+    cursor.next()  # ∂L/∂a = 3·2.001, and where b is left out 3
+    assert cursor.guess({"a": "2.001"}).slip == "local for total"
+    assert cursor.guess({"a": "12.012006"}).slip in {"factor twice", "twice as much"}
+    assert cursor.guess({"a": "12.006"}).slip == "twice as much"
+    assert cursor.guess({"a": "12.012"}).slip == "factor twice"
+
+
+@pytest.mark.parametrize(
+    ("node", "asked", "wrong", "words"),
+    [
+        ("z3", "h1", lambda d: d.dL_dz1, "a step too far: h1(1 − h1) comes in ∂L/∂z1"),
+        ("z3", "h2", lambda d: d.dL_dz2, "a step too far: h2(1 − h2) comes in ∂L/∂z2"),
+        ("L", "y", lambda d: d.dL_dz3, "a step too far: y(1 − y) comes in ∂L/∂z3"),
+    ],
+)
+def test_a_step_too_far(node: str, asked: str, wrong: Callable[[ByHand], float], words: str) -> None:
+    """What the document does, in its own notation."""
+    document = ByHand.random(3)
+    assert isinstance(document, ByHand)
+    network = Network(document)
+    cursor = steps(network.L)
+    cursor.goto(network[node])
+    check_slip(cursor, asked, wrong(document), "a step too far", words)
+
+
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        (lambda w: w**3, ("that is twice as much", "that is half as much")),
+        (lambda w: w * 3.0, ("that is twice as much", "that is half as much")),
+        (lambda w: (w - 1.0) ** 2 * 0.5, ("½ forgotten", "½ taken twice")),
+        (lambda w: (w - 1.0) ** 2 / 2, ("½ forgotten", "½ taken twice")),
+        (lambda w: w**2 / 2.5, ("that is twice as much", "that is half as much")),
+        (lambda w: half_squared_error(w, 1.0), ("½ forgotten", "½ taken twice")),
+    ],
+)
+def test_a_half_is_only_spoken_of_where_there_is_one(
+    build: Callable[[Value], Value], said: tuple[str, str]
+) -> None:
+    w = Value(1.7, "w")
+    cursor = steps(build(w))
+    cursor.goto(w)
+    right = right_answer(cursor, "w")
+    for factor, words in zip((2, 0.5), said):
+        message = cursor.guess({"w": f"{factor * right:.10f}"}).message
+        assert words in message and ("½" in message) == ("½" in words)
+
+
+def test_what_is_not_finite_is_an_answer() -> None:
+    for x, typed, wrong in [(0.0, "inf", "-inf"), (0.0, math.inf, math.nan), (math.nan, "nan", "inf")]:
+        a = Value(x, "a")
+        z = a.sqrt()
+        z.name = "z"
+        cursor = steps(z * 2)
+        cursor.next()
+        assert cursor.guess(wrong).message.startswith("∂L/∂a is not ")
+        assert not cursor.guess(5)
+        assert cursor.guess(typed)
+    assert not identity_cursor(0.5).guess("inf")
+    assert identity_cursor(-0.5).guess("nan").message == "∂L/∂a is not nan"
+
+
+def test_the_question_says_what_is_there_already(network: Network, cursor: Steps) -> None:
+    cursor.goto(6)
+    said = n(cursor[6].contributions[2].before)
+    assert cursor.question == "∂L/∂w21" and cursor.coming
+    assert f", ∂L/∂x1 so far {said}, " in cursor.coming.given()
+    for c in cursor.coming.contributions[:2]:
+        assert cursor.guess({c.parent: c.after})
+    assert cursor.question == f"∂L/∂x1 (so far {said})"
+
+
 # ── Hand mode: how it goes on ─────────────────────────────────────────────────────────────────────────
 
 
@@ -1281,7 +1641,7 @@ def test_the_whole_pass_by_hand_leaves_what_backward_leaves() -> None:
     cursor = steps(network.L)
     while cursor.coming:
         for c in cursor.coming.contributions:
-            assert cursor.guess({c.parent: f"{c.after:.3g}"})
+            assert cursor.guess({c.parent: f"{c.after:.3e}"})
     assert state(network.L) == state(expected.L)
 
 
@@ -1311,14 +1671,12 @@ GARBAGE: list[tuple[Any, type[Exception]]] = [
     ("0.5.5", ValueError),
     ("0,5", ValueError),
     ("1/2", ValueError),
-    ("nan", ValueError),
-    ("inf", ValueError),
-    ("−inf", ValueError),
+    ("2,6", ValueError),
+    ("sNaN", ValueError),
     ("1e999", ValueError),
     ("-1e400", ValueError),
-    (math.nan, ValueError),
-    (math.inf, ValueError),
-    (-math.inf, ValueError),
+    (10**400, ValueError),
+    ("9" * 100_000, ValueError),
     (None, TypeError),
     (1j, TypeError),
     ([0.5], TypeError),
@@ -1334,8 +1692,9 @@ def test_what_is_no_number_changes_nothing(network: Network, garbage: Any, error
     before = state(network.L)
     answers: list[Any] = [garbage, {"w32": garbage}, {**right, "b3": garbage}]
     for answer in answers:
-        with pytest.raises(error):
+        with pytest.raises(error) as raised:
             cursor.guess(answer)
+        assert len(str(raised.value)) < 200
         assert (cursor.position, state(network.L)) == (2, before)
     assert cursor.guess(right["w32"]).message.startswith("∂L/∂w32"), "and w31 is still answered"
 

@@ -285,6 +285,10 @@ def test_formula_writes_the_fewest_brackets() -> None:
         ((a**2) ** 3, "(a²)³"),
         (2 * a**-0.5, "2·a^(−0.5)"),
         (mg.sigmoid(a * b + 1), "σ(a·b + 1)"),
+        (a + -1.5, "a − 1.5"),
+        (a + (-b + c), "a − b + c"),
+        (-1.5 + a, "−1.5 + a"),
+        (mg.sum([a, -1.5, -(b + c)]), "a − 1.5 − (b + c)"),
     ):
         assert formula(value) == text
     assert formula(b * b, digits=2) == "(−3)(−3)"
@@ -303,6 +307,24 @@ def test_a_formula_opens_named_values_as_deep_as_asked() -> None:
     assert formula(model([1.0, 1.0]).parents[0], latex=True) == "w_{31} h_{1} + w_{32} h_{2} + b_{3}"
     with pytest.raises(ValueError, match="depth is 0"):
         formula(L, depth=0)
+    for digits in (0, -1):
+        with pytest.raises(ValueError, match=f"digits is {digits}: write how many"):
+            formula(L, digits=digits)
+    something: Any
+    for something in (3.0, None, [L]):
+        with pytest.raises(TypeError, match=r"^formula writes how a Value was made; .* is none$"):
+            formula(something)
+
+
+def test_a_formula_in_latex_has_powers_of_ten_and_signs() -> None:
+    w = mg.Value(1.0, "w")
+    for value, latex in (
+        (w**1e20, r"w^{1 \cdot 10^{20}}"),
+        (w**-1e-20, r"w^{-1 \cdot 10^{-20}}"),
+        (w**-2, "w^{-2}"),
+        (w + -1.5, "w - 1.5"),
+    ):
+        assert formula(value, latex=True) == latex
 
 
 @pytest.mark.parametrize("latex", [False, True])
