@@ -43,7 +43,7 @@ def _erfc(x: Any) -> Any:
     return mp.erfc(x) if x < 1000 else mp.mpf(0)  # e^(−10⁶); mpmath refuses 1e308
 
 
-def _cross_entropy(p: Any, t: Any) -> Any:
+def _binary_cross_entropy_loss(p: Any, t: Any) -> Any:
     return -(t * mp.log(p) if t else 0) - ((1 - t) * mp.log1p(-p) if t != 1 else 0)
 
 
@@ -83,8 +83,11 @@ ORACLES: dict[str, Oracle] = {
     "hardtanh": lambda a: max(mp.mpf(-1), min(a, mp.mpf(1))),
     "clip": lambda a, low, high: min(max(a, low), high),
     "half_squared_error": _half_squared_error,
-    "binary_cross_entropy": _cross_entropy,
+    "binary_cross_entropy": _binary_cross_entropy_loss,
     "binary_cross_entropy_with_logits": lambda z, t: t * _softplus(-z) + (1 - t) * _softplus(z),
+    "cross_entropy": lambda *operands: _log_sum_exp(
+        *(z - operands[int(operands[-1])] for z in operands[:-1])
+    ),
 }
 
 
@@ -105,6 +108,8 @@ DOMAINS: dict[str, Callable[..., bool]] = {
     # Targets are defined from 0 to 1.
     "binary_cross_entropy": lambda p, t: 0 <= t <= 1,
     "binary_cross_entropy_with_logits": lambda z, t: 0 <= t <= 1,
+    # The last operand is the index of a class.
+    "cross_entropy": lambda *operands: operands[-1] in range(len(operands) - 1),
 }
 
 
@@ -185,6 +190,7 @@ CONVENTIONS: dict[str, Callable[..., Expected]] = {
     "hardtanh": lambda a: [0 if abs(a) == 1 else None],
     "clip": _clip,
     "binary_cross_entropy": _binary_cross_entropy,
+    "cross_entropy": lambda *operands: [*[None] * (len(operands) - 1), 0],
 }
 
 
