@@ -43,6 +43,11 @@ def _erfc(x: Any) -> Any:
     return mp.erfc(x) if x < 1000 else mp.mpf(0)  # e^(−10⁶); mpmath refuses 1e308
 
 
+def _cross_entropy(*operands: Any) -> Any:
+    *logits, target = operands
+    return _log_sum_exp(*(z - logits[int(target)] for z in logits))
+
+
 def _binary_cross_entropy_loss(p: Any, t: Any) -> Any:
     return -(t * mp.log(p) if t else 0) - ((1 - t) * mp.log1p(-p) if t != 1 else 0)
 

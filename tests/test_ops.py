@@ -128,8 +128,8 @@ def moderate_points(op: Op, count: int) -> Iterator[tuple[float, ...]]:
 # The exceptions to a relative error of 1e-14 in a result and of 1e-12 in a derivative.
 
 #: In e^(−a²/2), an error of 2⁻⁵² in a, such as the rounding of a/√2 makes, is one of a²·2⁻⁵². Four times
-#: as much as such an error in the operands moves the result is granted. So it is in the loss of a class that
-#: has nearly all of the probability, e^(−478).
+#: as much as such an error in the operands moves the result is granted. So it is where a class has nearly
+#: all of the probability, and its loss is e^(−478).
 ILL_CONDITIONED_RESULT = {"gelu", "cross_entropy"}
 #: Likewise for derivatives, of which these, (p − t)/(p − p²) and σ(z) − t, go through 0.
 ILL_CONDITIONED_DERIVATIVE = {"binary_cross_entropy", "binary_cross_entropy_with_logits"}
