@@ -283,7 +283,7 @@ def _hardtanh(a: float) -> float:
 
 
 def _clip(a: float, low: float, high: float) -> float:
-    return a if math.isnan(a) else min(max(a, low), high)
+    return _minimum(_maximum(a, low), high)
 
 
 def _clip_partials(out: Any, a: Any, low: Any, high: Any) -> tuple[Any, Any, Any]:

@@ -50,7 +50,7 @@ def compile(  # noqa: A001
             function, one example of its arguments, each of them a number or a list of numbers: the
             function is called once, with Values for them.
         wrt: the Values to differentiate by, such as ``model.parameters()``; by default all leaves that
-            are no inputs. Leaves that are no inputs are parameters: their ``data`` are read at each call.
+            are no inputs, in topological order. Leaves that are no inputs are parameters: their ``data`` are read at each call.
         outputs: Values of which the program returns the numbers for each example: predictions.
         reduce: "mean" or "sum", over the examples, of loss and gradients.
         backend: "numpy" (``pip install "microgradlike[compile]"``), "python" (the standard library
@@ -194,12 +194,16 @@ def _trace(
             leaves.append(Value(argument, name))
             arguments.append(leaves[-1])
     _check_unique(leaves)
-    with watched(_refuse):
-        result = with_recording(function, *arguments)
+    result = with_recording(_watching, function, *arguments)
     loss, outputs = result if isinstance(result, tuple) and len(result) == 2 else (result, ())
     if not isinstance(loss, Value):
         raise TypeError(f"the function returned {loss!r:.60}, not a Value: the loss of one example")
     return loss, leaves, [outputs] if isinstance(outputs, Value) else outputs
+
+
+def _watching(function: Callable[..., Any], *arguments: Any) -> Any:
+    with watched(_refuse):
+        return function(*arguments)
 
 
 def _parameter_names(function: Callable[..., Any]) -> Any:

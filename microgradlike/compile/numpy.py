@@ -34,7 +34,7 @@ from microgradlike.notation import Template, each, fill, pairs
 from microgradlike.ops import Op
 
 #: What the arrays of a block may take, in bytes: what a processor has close by.
-_CACHE = 1 << 21
+_CACHE = 7 << 20
 
 #: Columns of the batch that are fewer than this are copied, which makes what reads them faster.
 _NARROW = 8
@@ -209,7 +209,13 @@ _NESTED = 30
 
 
 class _Printer:
-    """Prints the instructions of a block; what has no name and is used once stands where it is used."""
+    """Prints the instructions of a block; what has no name and is used once stands where it is used.
+
+    Attributes:
+        lines: what there is to read.
+        statements: the same, to be executed: where nothing else needs an operand, the result is written in
+            its place, which saves the time of getting memory.
+    """
 
     def __init__(
         self,
@@ -220,12 +226,14 @@ class _Printer:
     ) -> None:
         self.constants, self.indices = constants, indices
         self.lines: list[Line] = []
+        self.statements: list[str] = []
         self.inner: dict[Array, tuple[int, Written]] = {}
         self.comparisons = {
             i.out: i for i in instructions if isinstance(i, Elementwise) and i.op in _COMPARISONS
         }
         views = [o for i in instructions for o in i.operands if isinstance(o, View)]
-        uses = Counter(array for view in views for array, _ in view.parts)
+        self.uses = uses = Counter(array for view in views for array, _ in view.parts)
+        self.in_memory: dict[Array, None] = {}  # what a statement has made, and nobody wants to keep
         sliced = {array for view in views for array, rows in view.parts if not _is_whole(array, rows)}
         for instruction in instructions:
             out = instruction.out
@@ -237,6 +245,26 @@ class _Printer:
                 self.inner[out] = nodes, written
             else:
                 self.lines.append(Line(out.name, written[0], out.shape, nodes))
+                self.statements.append(self.in_place(instruction) or f"{out.name} = {written[0]}")
+                if out not in results and out.columns is None:
+                    self.in_memory[out] = None
+
+    def in_place(self, instruction: Instruction) -> str:
+        out = instruction.out.name
+        if isinstance(instruction, OverBatch):
+            if instruction.kind == "rows" and instruction.out.rows > 1:  # the fastest way to add up rows
+                return f"{out} += {fill('[0^] @ ones', [self.operand(instruction.operands[0])])}"
+            return f"{out} += {self.write(instruction)[0]}"
+        if isinstance(instruction, MatrixProduct) and instruction.bias:
+            terms = [self.product(*term) for term in instruction.terms]
+            return f"{out} = {fill(each('[%d+]', ' + '), terms)}; {out} += {self.operand(instruction.bias)[0]}"
+        if isinstance(instruction, Elementwise) and instruction.op is ops.mul:
+            for this, other in (instruction.operands, reversed(instruction.operands)):
+                array = _whole(this)
+                if array in self.in_memory and self.uses[array] == 1 and array.rows == instruction.out.rows:
+                    factor = (self._is_inner(other) and self.comparison(other)) or self.operand(other)
+                    return f"{array.name} *= {factor[0]}; {out} = {array.name}"
+        return ""
 
     def write(self, instruction: Instruction) -> Written:
         if isinstance(instruction, MatrixProduct):
@@ -342,6 +370,13 @@ class _Printer:
         return f"{array.name}[{name}]", "!"
 
 
+def _whole(operand: Operand) -> Array | None:
+    """The array of which an operand is all rows, in order."""
+    if isinstance(operand, View) and len(operand.parts) == 1 and _is_whole(*operand.parts[0]):
+        return operand.parts[0][0]
+    return None
+
+
 def _is_whole(array: Array, rows: Sequence[int]) -> bool:
     return rows == range(array.rows)
 
@@ -363,6 +398,7 @@ class _Part:
     loaded: list[tuple[Array, Any]]  # known numbers that it needs, with their places
     results: Sequence[Array]  # known numbers that it leaves
     body: list[str]
+    statements: list[str]  # the body, as it is executed
     head: list[str] = field(default_factory=list)
     loop: str = ""
     tail: list[str] = field(default_factory=list)
@@ -374,7 +410,7 @@ class _Part:
 
     @cached_property
     def code(self) -> tuple[list[CodeType], list[CodeType], list[CodeType]]:
-        return _compiled(self.head), _compiled(self.body), _compiled(self.tail)
+        return _compiled(self.head), _compiled(self.statements), _compiled(self.tail)
 
 
 def _compiled(lines: Sequence[str]) -> list[CodeType]:
@@ -413,8 +449,9 @@ class Numpy:
         results = [i.out for i in block.instructions if any(n in later for n in i.out.members)]
         if not results:
             return None
-        lines = self._print(block.instructions, results).lines
-        return _Part(self._loads(block), results, [f"{line.name} = {line.expression}" for line in lines])
+        printer = self._print(block.instructions, results)
+        body = [f"{line.name} = {line.expression}" for line in printer.lines]
+        return _Part(self._loads(block), results, body, printer.statements)
 
     def _over_batch(self) -> _Part | None:
         s = self.schedule
@@ -424,13 +461,15 @@ class Numpy:
         kept = {*sums, *(array for array, _ in (s.outputs.parts if s.outputs else ()))}
         printer = self._print([*s.each.instructions, *s.sums], kept)
         added = {array.name for array in sums}
+        returned = [f"outputs.append({printer.operand(s.outputs)[0]})"] if s.outputs else []
         body = [f"{line.name} {'+' * (line.name in added)}= {line.expression}" for line in printer.lines]
-        body += [f"outputs.append({printer.operand(s.outputs)[0]})"] if s.outputs else []
+        body += returned
         inputs = ", ".join(array.name for array, _ in s.inputs) + "," * (len(s.inputs) == 1)
         return _Part(
             self._loads(s.each),
             sums,
             body,
+            [*printer.statements, *returned],
             head=[" = ".join([*(array.name for array in sums), "0.0"])] if sums else [],
             loop=f"for {inputs or '_'} in blocks:",
             tail=[f"{array.name} /= n" for array in sums],
@@ -494,6 +533,8 @@ class Numpy:
             for (array, _), columns in zip(self.schedule.inputs, self.columns):
                 x = block[columns]
                 names[array.name] = np.ascontiguousarray(x) if len(x) < _NARROW else x
+            if "ones" not in names or len(names["ones"]) != block.shape[1]:
+                names["ones"] = np.ones((block.shape[1], 1))
             yield
         for array, _ in self.schedule.inputs:
             names.pop(array.name, None)

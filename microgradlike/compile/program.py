@@ -186,7 +186,7 @@ class Program:
         array = np.asarray(array, np.float64)
         if not self._allow_nan:
             with np.errstate(all="ignore"):
-                total = array.sum()
+                total = np.vdot(array, array)  # the fastest that passes nan on
             if np.isnan(total) and np.isnan(array).any():
                 self._checked(array.tolist())
         return array
@@ -339,7 +339,17 @@ def load(backend: str) -> Callable[..., Any]:
         from microgradlike.compile.numpy import Numpy
 
         return Numpy
-    raise ValueError(f'there is no backend {backend!r}: there are "numpy" and "python", and "auto" chooses')
+    if backend == "llvm":
+        if importlib.util.find_spec("numpy") is None or importlib.util.find_spec("llvmlite") is None:
+            raise ModuleNotFoundError(
+                'the native backend needs llvmlite: pip install "microgradlike[native]"', name="llvmlite"
+            )
+        from microgradlike.compile.llvm import Llvm
+
+        return Llvm
+    raise ValueError(
+        f'there is no backend {backend!r}: there are "llvm", "numpy" and "python", and "auto" chooses'
+    )
 
 
 def _is_plain(batch: Any, width: int) -> bool:

@@ -470,43 +470,31 @@ def _name(s: Schedule) -> None:
         primal = home.get(of[0])
         if not array.name and primal and primal.name and list(primal.members) == of:
             array.name, array.named = names.new(f"d{primal.name}"), True
-    # Sums over the batch, and what is made of them, after what they are the gradients of.
-    by = {n: scalars.wrt[i] for i, n in enumerate(scalars.gradients)}
-    by |= {a: by[n] for n in by for a in scalars.operands[n] if a in scalars.means and a not in by}
+    # Loss and gradients, after what they are the gradients of. Where one is made of a sum over the batch
+    # of which nothing else is made, that sum has its name before it.
+    by = dict(zip(scalars.gradients, scalars.wrt))
     matrices = {tuple(array.members): array for array in reversed(loaded) if array.name}
-    lost = {scalars.loss, *(a for a in scalars.operands[scalars.loss] if a in scalars.means)}
-    reused: dict[tuple[int, ...], Array] = {}
-    for total in s.sums:
-        weights = tuple(by.get(n, -1) for n in total.out.members)
-        if not lost.isdisjoint(total.out.members):
-            total.out.name = names.new("loss")
-            reused[-1,] = total.out
-        elif weights in matrices:
-            total.out.name = names.new(f"d{matrices[weights].name}")
-            reused[weights] = total.out
-    _name_after(s, by, reused)
+    uses = Counter(array for i in s.after.instructions for array in arrays_of(i))
+    sums = {tuple(total.out.members): total.out for total in s.sums}
+    for instruction in (*s.sums, *s.after.instructions):
+        out = instruction.out
+        primal = matrices.get(tuple(by.get(n, -1) for n in out.members))
+        if scalars.loss in out.members or primal:
+            out.name = names.new(f"d{primal.name}" if primal else "loss")
+            for source in arrays_of(instruction):
+                total = sums.get(tuple(source.members))
+                if total and not total.name and uses[source] == 1:
+                    source.name = total.name = out.name
+                    break
     known = set(loaded)
-    for array in (*results, *loaded, *(total.out for total in s.sums)):
+    for array in (*results, *loaded, *sums.values()):
         if not array.name:
             letter = "A" if array not in known else "P"
             array.name = names.numbered("C" if scalars.constants.keys() >= {*array.members} else letter)
 
 
-def _name_after(s: Schedule, by: Mapping[int, int], sums: Mapping[tuple[int, ...], Array]) -> None:
-    """What is made of a sum over the batch takes its name, if nothing else is made of it."""
-    loaded = {tuple(array.members): array for array in s.after.loaded}
-    uses = Counter(array for i in s.after.instructions for array in arrays_of(i))
-    for instruction in s.after.instructions:
-        out = instruction.out
-        is_loss = s.scalars.loss in out.members
-        total = sums.get((-1,) if is_loss else tuple(by.get(n, -1) for n in out.members))
-        source = loaded.get(tuple(total.members)) if total else None
-        if total and source and uses[source] == 1 and source in arrays_of(instruction):
-            source.name = out.name = total.name
-
-
 #: What the code of a backend calls by itself.
-_TAKEN = (*keyword.kwlist, *dir(builtins), *ops.OPS, "np", "blocks", "n", "outputs", "rows", "stack")
+_TAKEN = (*keyword.kwlist, *dir(builtins), *ops.OPS, "np", "blocks", "n", "ones", "outputs", "rows", "stack")
 
 
 def _stem_of(array: Array, names: Mapping[int, str]) -> str:

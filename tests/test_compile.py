@@ -1,0 +1,760 @@
+"""compile as its user meets it: batches, errors, data that change, threads, checks, blocks of a batch."""
+
+import math
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+import microgradlike as mg
+from microgradlike import MLP, Program, Value, half_squared_error, ops
+from microgradlike.engine import Constant
+
+BACKENDS = ("python", "numpy")
+every_backend = pytest.mark.parametrize("backend", BACKENDS)
+inf, nan = math.inf, math.nan
+
+
+def program(backend: str, **options: Any) -> Program:
+    """The loss (w·x1 − x2)², its derivative by w, and w·x1."""
+    w, x1, x2 = Value(3.0, "w"), Value(1.0, "x1"), Value(2.0, "x2")
+    y = w * x1
+    return mg.compile((y - x2) ** 2, [x1, x2], [w], outputs=[y], backend=backend, **options)
+
+
+EXPECTED = ((3 * 1 - 2) ** 2 + (3 * 2 - 5) ** 2) / 2, (2 * 1 * 1 + 2 * 1 * 2) / 2
+
+
+# ── Batches ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Frame:
+    """As much of a pandas frame as counts: columns, and columns by name."""
+
+    def __init__(self, columns: dict[str, Any]) -> None:
+        self._columns = columns
+        self.columns = [*columns]
+
+    def __getitem__(self, name: str) -> Any:
+        return self._columns[name]
+
+    def __len__(self) -> int:
+        return len(self._columns[self.columns[0]])
+
+
+@every_backend
+@pytest.mark.parametrize(
+    "batch",
+    [
+        [[1.0, 2.0], [2.0, 5.0]],
+        [[1, 2], [2, 5]],
+        [(1, 2), (2.0, 5)],
+        ((1, 2), (2, 5)),
+        [[True, 2], [2, 5.0]],
+        [[Fraction(1), 2.0], [2.0, Fraction(5)]],
+        [[Fraction(1), Fraction(2)], [Fraction(2), Fraction(5)]],
+        [[Decimal(1), 2.0], [2.0, Decimal(5)]],
+        [[np.float64(1), np.float32(2)], [np.int8(2), 5.0]],
+        [np.array([1, 2]), np.array([2.0, 5.0])],
+        np.array([[1.0, 2.0], [2.0, 5.0]]),
+        np.array([[1, 2], [2, 5]]),
+        np.array([[1, 2], [2, 5]], np.uint8),
+        np.array([[1, 2], [2, 5]], np.float32),
+        np.array([[1, 2], [2, 5]], np.float16),
+        np.array([[1, 2], [2, 5]], object),
+        np.array([[1.0, 2.0], [2.0, 5.0]], order="F"),
+        np.array([[2.0, 5.0], [1.0, 2.0]])[::-1],
+        np.array([[1.0, 2.0], [2.0, 5.0]]).astype(">f8"),
+        {"x1": [1, 2], "x2": [2, 5]},
+        {"x2": np.array([2, 5]), "more": [0, 0], "x1": np.array([1.0, 2.0])},
+        {"x2": (Fraction(2), 5), "x1": (True, 2.0)},
+        Frame({"x2": [2, 5], "x1": [1.0, 2.0], "words": ["a", "b"]}),
+        Frame({"x1": np.array([1, 2]), "x2": np.array([2.0, 5.0])}),
+    ],
+    ids=lambda batch: f"{type(batch).__name__} {batch!r:.40}",
+)
+def test_a_batch_of_every_kind(batch: Any, backend: str) -> None:
+    p = program(backend)
+    loss, gradients, outputs = p(batch)
+    assert (loss, *gradients) == EXPECTED
+    assert [*map(float, gradients)] == [EXPECTED[1]]
+    assert [[*row] for row in outputs] == [[3.0], [6.0]]
+    assert all(isinstance(cell, float) for row in outputs for cell in row)
+    value, again = p.value(batch)
+    assert value == EXPECTED[0]
+    assert [[*row] for row in again] == [[3.0], [6.0]]
+
+
+@every_backend
+def test_the_result_is_a_named_tuple(backend: str) -> None:
+    w, x = Value(3.0, "w"), Value(1.0, "x")
+    result = mg.compile(w * x, [x], [w], backend=backend)([[1.0]])
+    assert isinstance(result, mg.compile.__globals__["Result"])
+    assert result._fields == ("loss", "gradients")
+    assert type(result.loss) is float
+    assert type(result.gradients) is (np.ndarray if backend == "numpy" else list)
+    assert program(backend)([[1.0, 2.0]])._fields == ("loss", "gradients", "outputs")
+
+
+@every_backend
+def test_a_batch_is_not_changed_and_results_are_not_shared(backend: str) -> None:
+    batch = np.array([[1.0, 2.0], [2.0, 5.0]])
+    before = batch.copy()
+    p = program(backend)
+    first = p(batch)
+    kept = [*first.gradients], [[*row] for row in first.outputs]
+    second = p(batch * 2)
+    assert (batch == before).all()
+    assert ([*first.gradients], [[*row] for row in first.outputs]) == kept
+    assert [*second.gradients] != kept[0]
+    identity = mg.compile(Value(1.0, "w") * (x := Value(1.0, "x")), [x], outputs=[x], backend=backend)
+    outputs = identity(rows := np.array([[5.0], [6.0]])).outputs
+    rows[:] = 0.0
+    assert [*map(list, outputs)] == [[5.0], [6.0]]
+
+
+WRONG: list[tuple[Any, type[Exception], str]] = [
+    ([[1.0, 2.0, 3.0]], ValueError, "row 0 of the batch has 3 numbers, but the inputs are 2: x1, x2"),
+    ([[1.0]], ValueError, "row 0 of the batch has 1 number, but the inputs are 2: x1, x2"),
+    ([[1.0, 2.0], [1.0]], ValueError, "row 1 of the batch has 1 number, but"),
+    ([[1.0, 2.0], []], ValueError, "row 1 of the batch has 0 numbers, but"),
+    (np.zeros((3, 4)), ValueError, "row 0 of the batch has 4 numbers, but"),
+    (np.zeros((2, 0)), ValueError, "row 0 of the batch has 0 numbers, but"),
+    ([[1.0, 2.0], [1.0, "two"]], TypeError, r"row 1 of the batch, x2: .*'two' \(str\): convert it first"),
+    (np.array([["1", "2"]]), TypeError, r"row 0 of the batch, x1: .*str"),
+    ([[1.0, None]], TypeError, "row 0 of the batch, x2: a real number is needed, not None"),
+    ([[1.0, 2j]], TypeError, "row 0 of the batch, x2: .*real part"),
+    (np.array([[1.0, 2j]]), TypeError, "row 0 of the batch, x1: .*real part"),
+    ([[1.0, Value(2.0)]], TypeError, "row 0 of the batch, x2: .*a Value already"),
+    ([[1.0, [2.0]]], TypeError, "row 0 of the batch, x2: "),
+    ([[1.0, 10**400]], OverflowError, "row 0 of the batch, x2: "),
+    ([[1.0, nan]], ValueError, "row 0 of the batch, x2, is nan: .*allow_nan=True"),
+    (np.array([[1.0, 2.0], [nan, 2.0]]), ValueError, "row 1 of the batch, x1, is nan"),
+    ([[inf, 2.0], [-inf, 2.0], [nan, 2.0]], ValueError, "row 2 of the batch, x1, is nan"),
+    ([], ValueError, "the batch has no examples"),
+    (np.zeros((0, 2)), ValueError, "the batch has no examples"),
+    ({"x1": [], "x2": []}, ValueError, "the batch has no examples"),
+    ([1.0, 2.0], TypeError, r"row 0 is 1.0; for one example, write \[\[…\]\]"),
+    (np.array([1.0, 2.0]), TypeError, r"row 0 is .*1.0.*; for one example, write \[\[…\]\]"),
+    (np.zeros((2, 2, 2)), TypeError, "row 0 of the batch, x1: "),
+    (np.float64(3.0), TypeError, "a batch is a table"),
+    (np.array(3.0), TypeError, "a batch is a table"),
+    (3.0, TypeError, "a batch is a table, with a row for each example, not 3.0"),
+    (None, TypeError, "a batch is a table, with a row for each example, not None"),
+    ("ab", TypeError, "a batch is a table, with a row for each example, not 'ab'"),
+    (["ab", "cd"], TypeError, "row 0 is 'ab'"),
+    (([x, 2.0] for x in (1.0, 2.0)), TypeError, "a batch is a table"),
+    ({"x1": [1.0]}, ValueError, "the batch has no column x2; it has x1"),
+    ({}, ValueError, "the batch has no column x1, x2; it has none"),
+    (Frame({"a": [1.0], "x2": [1.0]}), ValueError, "the batch has no column x1; it has a, x2"),
+    ({"x1": [1.0], "x2": [1.0, 2.0]}, ValueError, "columns of the batch differ in length"),
+    ({"x1": [1.0, "a"], "x2": [1.0, 2.0]}, TypeError, "row 1 of the batch, x1: "),
+    ({"x1": [1.0, nan], "x2": [1.0, 2.0]}, ValueError, "row 1 of the batch, x1, is nan"),
+    ({"x1": 1.0, "x2": 2.0}, TypeError, "column x1 .*1.0"),
+]
+
+
+@every_backend
+@pytest.mark.parametrize(("batch", "error", "message"), WRONG, ids=[f"{b!r:.40}" for b, *_ in WRONG])
+def test_what_is_no_batch(batch: Any, error: type[Exception], message: str, backend: str) -> None:
+    if not hasattr(batch, "__len__") and hasattr(batch, "__next__"):
+        batch = ([x, 2.0] for x in (1.0, 2.0))  # a generator lives once
+    p = program(backend)
+    for call in (p, p.value):
+        with pytest.raises(error, match=message):
+            call(batch)
+    assert tuple(p([[1.0, 2.0], [2.0, 5.0]])[:1]) == EXPECTED[:1]  # and nothing is broken
+
+
+@every_backend
+def test_nan_and_infinities_that_are_allowed(backend: str) -> None:
+    p = program(backend, allow_nan=True)
+    loss, gradients, outputs = p([[1.0, 2.0], [nan, 2.0]])
+    assert math.isnan(loss) and math.isnan(gradients[0])
+    assert outputs[0][0] == 3.0 and math.isnan(outputs[1][0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert program(backend)([[inf, 2.0], [-inf, 2.0]]).loss == inf
+        assert program(backend)(np.array([[1e308, 2.0], [1e308, 2.0]])).loss == inf
+        assert program(backend)(np.array([[inf, 2.0], [-inf, 2.0]])).loss == inf
+
+
+@every_backend
+def test_huge_integers_are_numbers_like_others(backend: str) -> None:
+    p = program(backend)
+    assert p([[10**200, 0.5]]).loss == inf
+    assert p([[2**53 + 1, 0.5]]).outputs[0][0] == 3.0 * 2.0**53
+
+
+@every_backend
+def test_numbers_of_other_types_become_floats(backend: str) -> None:
+    a, b = Value(1.0, "a"), Value(2.0, "b")
+    p = mg.compile(a * b, [a, b], outputs=[a, b, ops.relu(a)], backend=backend)
+    cells = [*p([[Fraction(1, 3), 2.0], [True, 5]]).outputs[0], *p([[3, 5.0]]).outputs[0]]
+    assert cells == [1 / 3, 2.0, 1 / 3, 3.0, 5.0, 3.0]
+    assert all(isinstance(cell, float) for cell in cells)
+    assert p([[10**200, 0.5], [1.0, 2]]).loss == (0.5 * 1e200 + 2) / 2
+
+
+@every_backend
+def test_unnamed_inputs(backend: str) -> None:
+    a, b, w = Value(1.0), Value(2.0), Value(3.0)
+    p = mg.compile(w * a + b, [a, b], backend=backend)
+    assert p.inputs == ["column 0", "column 1"]
+    assert p([[1.0, 2.0], [3.0, 4.0]]).loss == 9.0
+    with pytest.raises(ValueError, match="the inputs are 2: column 0, column 1"):
+        p([[1.0]])
+
+
+# ── Arguments of compile ──────────────────────────────────────────────────────────────────────────────
+
+w, x = Value(3.0, "w"), Value(2.0, "x")
+L = w * x
+ARGUMENTS: list[tuple[Callable[[], Any], type[Exception], str]] = [
+    (lambda: mg.compile(3.0, [x], [w]), TypeError, "takes a Value or a function that returns one, not 3.0"),  # type: ignore[arg-type]
+    (lambda: mg.compile(L), TypeError, r"which leaves are inputs\? write compile\(loss, inputs="),
+    (lambda: mg.compile(L, x, [w]), TypeError, r"inputs is a list of Values, .*: write \[v\]"),  # type: ignore[arg-type]
+    (
+        lambda: mg.compile(L, [L], [w]),
+        ValueError,
+        r"inputs\[0\] is the result of mul, but an input is a leaf",
+    ),
+    (lambda: mg.compile(L, [x, 2.0], [w]), TypeError, r"inputs\[1\] is 2.0, not a Value"),
+    (lambda: mg.compile(L, [Constant(2.0)], [w]), ValueError, r"inputs\[0\] is a constant"),
+    (lambda: mg.compile(L, [x, x], [w]), ValueError, "two inputs are the same.*x"),
+    (lambda: mg.compile(L, [x, [w, x]], [w]), ValueError, "two inputs are the same.*x"),
+    (lambda: mg.compile(L, [x, Value(1.0, "x")], [w]), ValueError, "have the same name.*x"),
+    (lambda: mg.compile(L, [x], w), TypeError, r"wrt is a list of Values, .*: write \[v\]"),  # type: ignore[arg-type]
+    (lambda: mg.compile(L, [x], 3.0), TypeError, "wrt is a list of Values, not 3.0"),  # type: ignore[arg-type]
+    (lambda: mg.compile(L, [x], [w, 1.0]), TypeError, r"wrt\[1\] is 1.0, not a Value"),  # type: ignore[list-item]
+    (lambda: mg.compile(L, [x], "w"), TypeError, r"wrt\[0\] is 'w', not a Value"),  # type: ignore[arg-type]
+    (lambda: mg.compile(L, [x], [w], outputs=L), TypeError, "outputs is a list of Values"),  # type: ignore[arg-type]
+    (lambda: mg.compile(L, [x], [w], outputs=[1]), TypeError, r"outputs\[0\] is 1, not a Value"),  # type: ignore[list-item]
+    (lambda: mg.compile(L, [x], [w], backend="fortran"), ValueError, "there is no backend 'fortran'"),
+    (lambda: mg.compile(L, [x], [w], reduce="max"), ValueError, 'reduce is "mean" or "sum", not \'max\''),
+    (lambda: mg.compile(lambda a: a), TypeError, "with an example of its arguments"),
+    (lambda: mg.compile(lambda a: a, "1"), TypeError, "with an example of its arguments"),
+    (lambda: mg.compile(lambda a: a, 1.0), TypeError, "with an example of its arguments"),  # type: ignore[arg-type]
+    (lambda: mg.compile(lambda a: 3.0, [1.0]), TypeError, "the function returned 3.0, not a Value"),
+    (lambda: mg.compile(lambda a: None, [1.0]), TypeError, "the function returned None, not a Value"),
+    (lambda: mg.compile(lambda a: [a], [1.0]), TypeError, "the function returned .*, not a Value"),
+    (lambda: mg.compile(lambda a: (a, 3.0), [1.0]), TypeError, "outputs"),
+    (lambda: mg.compile(lambda a: a, [1.0], outputs=[w]), TypeError, "what it returns with the loss"),
+    (lambda: mg.compile(lambda a: a, ["one"]), TypeError, "a real number is needed, not 'one'"),
+    (lambda: mg.compile(lambda a: a * w, [1.0, 2.0], [w]), TypeError, "argument"),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "message"), ARGUMENTS, ids=range(len(ARGUMENTS)))
+def test_arguments_that_are_wrong(call: Callable[[], Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        call()
+
+
+# ── Functions ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@every_backend
+def test_a_function_of_numbers_and_lists(backend: str) -> None:
+    network = MLP(2, [2, 1], activation="tanh")
+
+    def loss(x: Sequence[Value], t: Value) -> tuple[Value, list[Value]]:
+        y = network(x)
+        return half_squared_error(y, t), [y, y * 2]
+
+    p = mg.compile(loss, [[0.5, 1.0], 1.0], network.parameters(), backend=backend)
+    assert p.inputs == ["x1", "x2", "t"]
+    result = p([[0.25, -0.5, 0.75], [1.0, 2.0, 3.0]])
+    y = network([0.25, -0.5])
+    assert [*result.outputs[0]] == pytest.approx([y.data, 2 * y.data])
+    network.zero_grad()
+    for row in ([0.25, -0.5, 0.75], [1.0, 2.0, 3.0]):
+        half_squared_error(network(row[:2]), row[2]).backward()
+    assert [*result.gradients] == pytest.approx([v.grad / 2 for v in network.parameters()], rel=1e-12)
+    named = p({"t": [0.75, 3.0], "x2": [-0.5, 2.0], "x1": [0.25, 1.0]})
+    assert named.loss == result.loss
+
+
+@every_backend
+def test_a_function_with_one_output_and_arrays_for_an_example(backend: str) -> None:
+    v = Value(2.0, "v")
+    p = mg.compile(lambda a: (a[0] * v, a[1] * v), [np.array([1.0, 2.0])], [v], backend=backend)
+    assert p.inputs == ["a1", "a2"]
+    loss, gradients, outputs = p([[3.0, 5.0]])
+    assert (loss, *gradients, *outputs[0]) == (6.0, 3.0, 10.0)
+
+
+def test_functions_of_other_kinds() -> None:
+    class Model:
+        def __call__(self, a: Value, /, b: Value, *rest: Value) -> Value:
+            return mg.sum([a, b, *rest])
+
+    p = mg.compile(Model(), [1.0, 2.0, 3.0, 4.0], [])
+    assert p.inputs[:2] == ["a", "b"]
+    assert len({*p.inputs}) == 4
+    assert p([[1.0, 2.0, 4.0, 8.0]]).loss == 15.0
+    assert mg.compile(max_of_two, [1.0, 2.0], [])([[1.0, 2.0], [4.0, 3.0]]).loss == 3.0
+
+
+def max_of_two(a: Value, b: Value) -> Value:
+    return mg.maximum(a, b)
+
+
+def with_if(v: Value) -> Value:
+    if v > 0:  # looks at v
+        return v * 2
+    return v
+
+
+def with_max(v: Value, u: Value) -> Value:
+    return max(v, u)  # looks at v
+
+
+def with_float(v: Value) -> Value:
+    return v * float(v)  # looks at v
+
+
+def with_sorted(v: Value, u: Value) -> Value:
+    return sorted([u, v])[1] * v  # looks at v
+
+
+def with_abs(v: Value) -> Value:
+    return v * (abs(v) < 1)  # looks at a Value
+
+
+def with_while(v: Value) -> Value:
+    while v < 10:  # looks at v
+        v = v * 2
+    return v
+
+
+def with_truth(v: Value) -> Value:
+    return v * 3 if v else v * 2  # looks at v
+
+
+def with_round(v: Value) -> Value:
+    return v * round(v)  # looks at v
+
+
+def with_int(v: Value) -> Value:
+    return v * int(v)  # looks at v
+
+
+def with_math(v: Value) -> Value:
+    return v * math.exp(v)  # looks at v
+
+
+def with_data(v: Value) -> Value:
+    return v * [1, 2, 3][int(v + 0.5)]  # looks at a Value
+
+
+LOOKING = [
+    with_if, with_max, with_float, with_sorted, with_abs, with_while, with_truth, with_round, with_int,
+    with_math, with_data,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("function", LOOKING, ids=lambda function: function.__name__)
+def test_a_function_that_looks_at_a_number_is_refused(function: Callable[..., Value]) -> None:
+    code = function.__code__
+    with pytest.raises(TypeError) as caught:
+        mg.compile(function, [0.5] * code.co_argcount)
+    message = str(caught.value)
+    with open(__file__, encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    [number] = [i for i, _, line in code.co_lines() if line and "# looks at" in lines[line - 1]][:1] and {
+        line for _, _, line in code.co_lines() if line and "# looks at" in lines[line - 1]
+    }
+    assert f"line {number} of test_compile.py uses the number of " in message
+    assert lines[number - 1].strip() in message
+    assert any(f"of {name}:" in message for name in ("v", "u", "a Value"))
+    assert "where(" in message and "maximum" in message and "relu" in message
+    assert isinstance(function(*[Value(0.5)] * code.co_argcount).data, float)  # the watch is gone
+
+
+def test_the_watch_is_for_the_function_alone() -> None:
+    v = Value(1.0, "v")
+    seen: list[bool] = []
+
+    def elsewhere() -> None:
+        seen.append(v > 0)
+
+    def function(a: Value) -> Value:
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+        return a * v
+
+    mg.compile(function, [1.0], [v])
+    assert seen == [True]
+    with pytest.raises(ZeroDivisionError):
+        mg.compile(lambda a: a * (1 / 0), [1.0])
+    assert v > 0
+    assert float(v) == 1.0
+    mg.compile(lambda a: mg.where(mg.greater(a, 0.0), a, v), [1.0], [v])
+    assert mg.compile(lambda a: a * 2, [1.0], [])([[3.0]]).loss == 6.0
+
+
+@every_backend
+def test_within_no_grad(backend: str) -> None:
+    v, a = Value(3.0, "v"), Value(2.0, "a")
+    product = v * a
+    with mg.no_grad():
+        graph = mg.compile(product, [a], [v], backend=backend)
+        function = mg.compile(lambda x: x * v, [2.0], [v], backend=backend)
+        assert not (v * a).parents
+    for p in (graph, function):
+        assert p([[5.0]]) == (15.0, [5.0])
+
+
+LOSSES: list[tuple[Callable[[Any, Any], Value], int, list[list[float]]]] = [
+    (mg.half_squared_error, 2, [[0.5, -1.0], [2.0, 0.0]]),
+    (mg.mse_loss, 2, [[0.5, -1.0], [2.0, 0.0]]),
+    (lambda z, t: mg.binary_cross_entropy([mg.sigmoid(y) for y in z], t), 2, [[0.0, 1.0], [0.5, 1.0]]),
+    (mg.binary_cross_entropy_with_logits, 2, [[0.0, 1.0], [0.25, 1.0]]),
+    (lambda z, t: mg.cross_entropy(z, t[0]), 2, [[0.0], [1.0], [1.0]]),
+    (lambda z, t: mg.cross_entropy(z, t[0]), 7, [[float(i)] for i in range(7)]),
+    (mg.hinge_loss, 2, [[1.0, -1.0], [-1.0, -1.0]]),
+]
+
+
+@every_backend
+@pytest.mark.parametrize(("loss", "width", "targets"), LOSSES, ids=range(len(LOSSES)))
+def test_every_loss_with_targets_that_vary(
+    loss: Callable[[Any, Any], Value], width: int, targets: list[list[float]], backend: str
+) -> None:
+    network = MLP(3, [4, width], activation="tanh")
+    rng = np.random.default_rng(width)
+    batch = [[*rng.normal(size=3).tolist(), *t] for t in targets]
+
+    def of_one_example(row: Sequence[Any]) -> Value:
+        return loss(network(row[:3]), row[3:])
+
+    p = mg.compile(of_one_example, [batch[0]], network.parameters(), backend=backend)
+    network.zero_grad()
+    losses = [of_one_example(row) for row in batch]
+    for one in losses:
+        one.backward()
+    result = p(batch)
+    assert result.loss == pytest.approx(math.fsum(one.data for one in losses) / len(batch), rel=1e-13)
+    expected = [v.grad / len(batch) for v in network.parameters()]
+    assert [*result.gradients] == pytest.approx(expected, rel=1e-11, abs=1e-15)
+
+
+@every_backend
+def test_a_target_that_is_no_class_shows(backend: str) -> None:
+    z, t = [Value(1.0, "z1"), Value(2.0, "z2")], Value(1.0, "t")
+    p = mg.compile(mg.cross_entropy(z, t), [*z, t], z, backend=backend)
+    for target in (2.0, -1.0, 0.5):
+        assert math.isnan(p([[1.0, 2.0, 0.0], [1.0, 2.0, target]]).loss)
+
+
+# ── Without numpy ─────────────────────────────────────────────────────────────────────────────────────
+
+WITHOUT = """
+import sys
+sys.modules["numpy"] = sys.modules["scipy"] = None
+import microgradlike as mg
+w, x = mg.Value(3.0, "w"), mg.Value(2.0, "x")
+program = mg.compile(mg.erf(w * x), [x], [w])
+result = program([[2.0], [1]])
+print(program.backend, type(result.gradients).__name__, round(result.loss, 6))
+try:
+    mg.compile(w * x, [x], [w], backend="numpy")
+except ModuleNotFoundError as error:
+    print(error, error.name)
+"""
+
+WITHOUT_ERF = """
+import sys
+sys.modules["scipy"] = None
+import microgradlike as mg
+w, x = mg.Value(3.0, "w"), mg.Value(2.0, "x")
+print(mg.compile(mg.tanh(w * x), [x], [w], backend="numpy")([[0.0]]).loss)
+try:
+    mg.compile(mg.erf(w * x), [x], [w], backend="numpy")([[0.0]])
+except ModuleNotFoundError as error:
+    print(error)
+"""
+
+LIGHT = """
+import sys
+import microgradlike as mg
+w, x = mg.Value(3.0, "w"), mg.Value(2.0, "x")
+mg.compile(w * x, [x], [w], backend="python")([[2.0]])
+print([name for name in ("numpy", "scipy") if name in sys.modules])
+mg.compile(w * x, [x], [w], backend="numpy")([[2.0]])
+print([name for name in ("numpy", "scipy") if name in sys.modules])
+"""
+
+
+def run(code: str) -> list[str]:
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert not result.returncode, result.stderr
+    return result.stdout.splitlines()
+
+
+def test_without_numpy() -> None:
+    first, second = run(WITHOUT)
+    assert first == f"python list {(math.erf(6.0) + math.erf(3.0)) / 2:.6g}"
+    assert 'pip install "microgradlike[compile]"' in second
+    assert second.endswith("numpy")
+
+
+def test_without_scipy() -> None:
+    first, second = run(WITHOUT_ERF)
+    assert first == "0.0"
+    assert 'pip install "microgradlike[compile]"' in second
+
+
+def test_numpy_is_imported_only_where_it_is_used() -> None:
+    assert run(LIGHT) == ["[]", "['numpy']"]
+
+
+def test_auto_is_numpy_where_it_is_installed() -> None:
+    assert mg.compile(L, [x], [w]).backend == "numpy"
+
+
+# ── Data that change ──────────────────────────────────────────────────────────────────────────────────
+
+
+@every_backend
+def test_parameters_are_read_at_each_call(backend: str) -> None:
+    a, b = Value(3.0, "a"), Value(2.0, "b")
+    p = mg.compile(a * a * b, [b], [a], backend=backend)
+    assert p([[1.0]]) == (9.0, [6.0])
+    numbers: list[Any] = [5, np.float32(0.5), np.int64(4), True, np.float64(0.25), Fraction(1, 2), 0.125]
+    for number in numbers:
+        a.data = number
+        loss, gradients = p([[1.0], [3.0]])
+        assert (loss, *gradients) == (2 * float(number) ** 2, 4 * float(number))
+        assert type(loss) is float
+        assert p.value([[1.0], [3.0]]) == loss
+    b.data = 77.0  # an input's own number does not count
+    assert p([[1.0]]).loss == 0.125**2
+
+
+@every_backend
+@pytest.mark.parametrize("number", ["3", None, [1.0], 1j, 10**400])
+def test_data_that_are_no_numbers(number: Any, backend: str) -> None:
+    a, b = Value(3.0, "a"), Value(2.0, "b")
+    p = mg.compile(a * b, [b], [a], backend=backend)
+    a.data = number
+    with pytest.raises((TypeError, OverflowError), match=r"a\b"):
+        p([[1.0]])
+    a.data = 4.0
+    assert p([[1.0]]).loss == 4.0
+
+
+@every_backend
+@pytest.mark.parametrize("kind", [list, tuple, np.array], ids=["list", "tuple", "array"])
+def test_numbers_in_place_of_the_parameters_data(kind: Any, backend: str) -> None:
+    a, b, c = Value(3.0, "a"), Value(2.0, "b"), Value(0.5, "c")
+    p = mg.compile(a * a * b / c, [b], [a], outputs=[a * b], backend=backend)
+    assert {*p.parameters} == {a, c}
+    by_name = {"a": 4.0, "c": 0.25}
+    numbers = kind([by_name[v.name] for v in p.parameters])
+    loss, gradients, outputs = p([[1.0]], numbers)
+    assert (loss, *gradients, *outputs[0]) == (64.0, 32.0, 4.0)
+    assert p.value([[1.0]], numbers)[0] == 64.0
+    assert p([[1.0]]).loss == 18.0  # and the data stay
+    for wrong in (kind([1.0]), kind([1.0, 2.0, 3.0])):
+        with pytest.raises(ValueError, match=f"there are 2 parameters, not {len(wrong)}"):
+            p([[1.0]], wrong)
+        with pytest.raises(ValueError, match=f"there are 2 parameters, not {len(wrong)}"):
+            p.assign(wrong)
+    zero = kind([{"a": 1.0, "c": 0.0}[v.name] for v in p.parameters])
+    assert p([[1.0]], zero).loss == inf
+    p.assign(numbers)
+    assert (a.data, c.data) == (4.0, 0.25)
+    assert type(a.data) is type(c.data) is float
+    for words in (["x", 1.0], [1.0, "x"]):
+        with pytest.raises(TypeError):
+            p.assign(words)  # type: ignore[arg-type]
+        assert (a.data, c.data) == (4.0, 0.25)
+
+
+@every_backend
+def test_a_result_by_parameters_that_are_no_floats(backend: str) -> None:
+    a, b = Value(3.0, "a"), Value(2.0, "b")
+    p = mg.compile(ops.log(a) * b + 1 / a, [b], [a], outputs=[a], backend=backend)
+    numbers: list[Any] = [0, np.float64(0.0), np.float32(0.0), False]
+    for number in numbers:
+        a.data = number
+        loss, _, outputs = p([[1.0]])
+        assert math.isnan(loss)  # −inf + inf
+        assert isinstance(outputs[0][0], float) and not isinstance(outputs[0][0], bool)
+
+
+def test_a_graph_that_is_out_of_date() -> None:
+    a, b = Value(3.0, "a"), Value(2.0, "b")
+    for change in (a, b):
+        product = a * b
+        output = a + b
+        change.data = 7.0
+        for arguments in ((product, [b], [a]), (b * 1.0, [b], [a], product)):
+            outputs = arguments[3:]
+            with pytest.raises(RuntimeError, match=f"{change.name} was .* when this graph was recorded"):
+                mg.compile(*arguments[:3], outputs=[*outputs, output])
+        assert mg.compile(a * b, [b], [a])([[1.0]]).loss == a.data
+
+
+# ── Threads ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@every_backend
+@pytest.mark.parametrize("where", ["everywhere", "outside of its domain"])
+def test_four_threads_at_once(backend: str, where: str) -> None:
+    """The second: Python's code for IEEE 754 is made at the first call that needs it."""
+    a, b = Value(3.0, "a"), Value(2.0, "b")
+    p = mg.compile(ops.log(b) * a, [b], [a], backend=backend, allow_nan=True)
+    bottom = [0.0] if where == "outside of its domain" else [1.0]
+    wrong: list[Any] = []
+    start = threading.Barrier(4)
+
+    def work(number: int) -> None:
+        rows = [[float(number + 2)]] * (50 * number + 1)
+        start.wait()
+        for _ in range(100):
+            try:
+                loss, gradients = p(rows)
+                infinite = p([bottom, *rows])
+            except Exception as error:
+                wrong.append(error)
+                return
+            expected = math.log(number + 2)
+            if not math.isclose(gradients[0], expected) or not math.isclose(loss, 3 * expected):
+                wrong.append((number, loss, gradients))
+            if where == "outside of its domain" and infinite.loss != -inf:
+                wrong.append((number, infinite))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not wrong
+
+
+@every_backend
+def test_a_call_changes_nothing_that_is_printed(backend: str) -> None:
+    a, b = Value(3.0, "a"), Value(2.0, "b")
+    p = mg.compile(ops.log(b) * ops.sigmoid(a * b) + 1 / b, [b], [a], backend=backend)
+    before = str(p), p.source
+    p([[0.0], [-1.0], [1.0]])
+    p.value([[0.0]])
+    assert (str(p), p.source) == before
+
+
+# ── Checks ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def checked(backend: str, **options: Any) -> Program:
+    a, b = Value(2.0, "w"), Value(3.0, "x")
+    z = ops.log(a * b)
+    z.name = "z"
+    y = ops.exp(z) * a
+    y.name = "y"
+    return mg.compile(y * y, [b], [a], backend=backend, check=True, **options)
+
+
+@every_backend
+def test_a_check_names_the_first_value_and_the_example(backend: str) -> None:
+    p = checked(backend)
+    rows = [[1.0 + i / 1000] for i in range(1000)]
+    assert math.isfinite(p(rows).loss)
+    rows[700], rows[900] = [-1.0], [0.0]
+    for call in (p, p.value):
+        with pytest.raises(FloatingPointError, match=r"^example 700 of the batch: z = log\(.*\) is nan"):
+            call(rows)
+    rows[3] = [0.0]
+    with pytest.raises(FloatingPointError, match=r"^example 3 of the batch: z = log\(.*\) is -inf"):
+        p(rows)
+    with pytest.raises(FloatingPointError, match=r"^example 0 of the batch"):
+        p([[-1.0]])
+    assert math.isfinite(p([[1.0]]).loss)
+
+
+@every_backend
+def test_a_check_of_a_gradient_that_alone_is_infinite(backend: str) -> None:
+    a, b = Value(2.0, "w"), Value(3.0, "x")
+    p = mg.compile(ops.sqrt(a * b), [b], [a], backend=backend, check=True)
+    with pytest.raises(FloatingPointError, match="example 2 of the batch: "):
+        p([[1.0], [2.0], [0.0], [3.0]])
+    assert p.value([[1.0], [0.0]]) == math.sqrt(2) / 2
+
+
+@every_backend
+def test_a_check_of_parameters_and_inputs(backend: str) -> None:
+    p = checked(backend, allow_nan=True)
+    with pytest.raises(FloatingPointError, match="example 1 of the batch: x is nan"):
+        p([[1.0], [nan]])
+    with pytest.raises(FloatingPointError, match="example 1 of the batch: x is inf"):
+        p([[1.0], [inf], [nan]])
+    a, b = Value(2.0, "w"), Value(3.0, "x")
+    p = mg.compile(a * b, [b], [a], backend=backend, check=True)
+    a.data = nan
+    with pytest.raises(FloatingPointError, match="w is nan"):
+        p([[1.0]])
+
+
+@every_backend
+def test_a_check_of_a_sum_that_alone_is_infinite(backend: str) -> None:
+    a, b = Value(1.0, "w"), Value(3.0, "x")
+    p = mg.compile(a * b, [b], [a], backend=backend, check=True)
+    with pytest.raises(FloatingPointError, match="no example is to blame"):
+        p([[1e308], [1e308]])
+    unchecked = mg.compile(a * b, [b], [a], backend=backend)
+    assert unchecked([[1e308], [1e308]]).loss == inf
+
+
+# ── Blocks ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("extra", ["1", "2", "block - 1", "block", "block + 1", "3 * block + 7"])
+def test_at_the_borders_of_blocks_no_example_is_lost(extra: str) -> None:
+    a, b = Value(0.75, "w"), Value(3.0, "x")
+    y = ops.tanh(a * b)
+    p = mg.compile(y, [b], [a], outputs=[y, b], backend="numpy", reduce="sum")
+    block = p._whole.block
+    size = eval(extra, {"block": block})
+    rows = np.random.default_rng(3).normal(size=(size, 1))
+    loss, gradients, outputs = p(rows)
+    plain = [math.tanh(0.75 * number) for number in rows[:, 0].tolist()]
+    slopes = [number * (1 - y * y) for number, y in zip(rows[:, 0].tolist(), plain)]
+    assert loss == pytest.approx(math.fsum(plain), rel=1e-12, abs=1e-12)
+    assert gradients[0] == pytest.approx(math.fsum(slopes), rel=1e-12)
+    assert outputs.shape == (size, 2)
+    assert outputs[:, 0] == pytest.approx(plain, rel=1e-12)
+    assert (outputs[:, 1] == rows[:, 0]).all()
+    assert p.value(rows)[0] == loss
+
+
+@every_backend
+def test_a_batch_is_the_sum_of_its_examples(backend: str) -> None:
+    network = MLP(3, [4, 2], activation="gelu")
+    p = mg.compile(
+        lambda x, t: mg.mse_loss(network(x), t),
+        [[0.1, 0.2, 0.3], [0.4, 0.5]],
+        network.parameters(),
+        backend=backend,
+        reduce="sum",
+    )
+    rows = np.random.default_rng(5).normal(size=(50, 5))
+    whole, parts = p(rows), [p(row[None]) for row in rows]
+    assert whole.loss == pytest.approx(math.fsum(part.loss for part in parts), rel=1e-13)
+    assert [*whole.gradients] == pytest.approx(
+        [math.fsum(column) for column in zip(*(part.gradients for part in parts))], rel=1e-11, abs=1e-14
+    )
