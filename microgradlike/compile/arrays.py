@@ -1,0 +1,392 @@
+"""What array backends share: array instructions printed as code for numpy, or for a module like it."""
+
+import math
+from collections import Counter
+from collections.abc import Collection, Container, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, reduce
+from types import CodeType
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from microgradlike import ops
+from microgradlike.compile.scalars import PAIRED, Line, Scalars
+from microgradlike.compile.schedule import (
+    Array,
+    Block,
+    Elementwise,
+    Instruction,
+    Loaded,
+    MatrixProduct,
+    Operand,
+    OverBatch,
+    OverRows,
+    View,
+    arrays_of,
+    schedule,
+)
+from microgradlike.notation import Template, each, fill, pairs
+from microgradlike.ops import Op
+
+Written: TypeAlias = tuple[str, str]  # an expression, and how tightly it binds
+
+#: How a row is written, if not as np.name(a, b) or as a call of a function above.
+_TEMPLATES: dict[Op, tuple[Template, str]] = {
+    ops.add: ("[0+] + [1+]", "+"),
+    ops.sub: ("[0+] - [1/]", "+"),
+    ops.mul: ("[0*] * [1^]", "*"),
+    ops.div: ("[0*] / [1^]", "*"),
+    ops.neg: ("-[0^]", "+"),
+    ops.pow: ("np.power([0], [1])", "!"),
+    ops.greater: ("([0] > [1]) * 1.0", "*"),
+    ops.equal: ("([0] == [1]) * 1.0", "*"),
+    ops.asin: ("np.arcsin([0])", "!"),
+    ops.acos: ("np.arccos([0])", "!"),
+    ops.atan: ("np.arctan([0])", "!"),
+    ops.atan2: ("np.arctan2([0], [1])", "!"),
+    ops.asinh: ("np.arcsinh([0])", "!"),
+    ops.acosh: ("np.arccosh([0])", "!"),
+    ops.atanh: ("np.arctanh([0])", "!"),
+    ops.sum: (each("[%d+]", " + "), "+"),
+    ops.prod: (each("[%d^]", " * "), "*"),
+    ops.dot: (pairs(" * "), "+"),
+    ops.mean: (lambda n: " + ".join(f"[{i}*] / {n}" for i in range(n)), "+"),
+    ops.hardtanh: ("clip([0], -1.0, 1.0)", "!"),
+    ops.half_squared_error: ("0.5 * ([0+] - [1/])**2", "*"),
+}
+
+#: How a row is written whose operands are the rows of one array, or of two.
+_OVER_ROWS: dict[Op, tuple[Template, str]] = {
+    ops.sum: ("[0!].sum(axis=0, keepdims=True)", "!"),
+    ops.mean: ("mean([0])", "!"),
+    ops.prod: ("[0!].prod(axis=0, keepdims=True)", "!"),
+    ops.minimum: ("[0!].min(axis=0, keepdims=True)", "!"),
+    ops.maximum: ("[0!].max(axis=0, keepdims=True)", "!"),
+    ops.logsumexp: ("logsumexp([0])", "!"),
+    ops.hypot: ("np.hypot.reduce([0], axis=0, keepdims=True)", "!"),
+    ops.dot: ("([0*] * [1^]).sum(axis=0, keepdims=True)", "!"),
+    ops.half_squared_error: ("0.5 * (([0+] - [1/])**2).sum(axis=0, keepdims=True)", "*"),
+}
+
+_OVER_BATCH: dict[str, tuple[Template, str]] = {
+    "rows": ("[0!].sum(axis=1, keepdims=True)", "!"),
+    "matrix": ("[0^] @ [1!].T", "*"),
+    "pairs": ("([0*] * [1^]).sum(axis=1, keepdims=True)", "!"),
+}
+
+_COMPARISONS: dict[Op, str] = {ops.greater: ">", ops.equal: "=="}
+
+_ONE_BY_ONE = frozenset({ops.minimum, ops.maximum, ops.hypot})
+
+
+# ── Printing ──────────────────────────────────────────────────────────────────────────────────────────
+
+#: What is longer than this gets a line of its own.
+_LINE = 60
+
+#: More operands than this are not written one after the other: nested expressions have a limit.
+_NESTED = 30
+
+
+class _Printer:
+    """Prints the instructions of a block; what has no name and is used once stands where it is used.
+
+    Attributes:
+        lines: what there is to read.
+        statements: the same, to be executed: where nothing else needs an operand, the result is written in
+            its place, which saves the time of getting memory.
+    """
+
+    def __init__(
+        self,
+        instructions: Sequence[Instruction],
+        results: Container[Array],
+        constants: Mapping[int, float],
+        namespace: dict[str, Any],
+    ) -> None:
+        self.constants, self.namespace = constants, namespace
+        self.lines: list[Line] = []
+        self.statements: list[str] = []
+        self.inner: dict[Array, tuple[int, Written]] = {}
+        self.comparisons = {
+            i.out: i for i in instructions if isinstance(i, Elementwise) and i.op in _COMPARISONS
+        }
+        views = [o for i in instructions for o in i.operands if isinstance(o, View)]
+        self.uses = uses = Counter(array for view in views for array, _ in view.parts)
+        self.in_memory: dict[Array, None] = {}  # what a statement has made, and nobody wants to keep
+        sliced = {array for view in views for array, rows in view.parts if not _is_whole(array, rows)}
+        for instruction in instructions:
+            out = instruction.out
+            written = self.write(instruction)
+            nodes = sum(n >= 0 for n in out.members)
+            nodes += sum(self.inner[array][0] for array in arrays_of(instruction) if array in self.inner)
+            short = len(written[0]) < _LINE
+            if short and not out.named and uses[out] == 1 and out not in sliced and out not in results:
+                self.inner[out] = nodes, written
+            else:
+                self.lines.append(Line(out.name, written[0], out.shape, nodes))
+                self.statements.append(self.in_place(instruction) or f"{out.name} = {written[0]}")
+                if out not in results and out.columns is None:
+                    self.in_memory[out] = None
+
+    def in_place(self, instruction: Instruction) -> str:
+        out = instruction.out.name
+        if isinstance(instruction, OverBatch):
+            if instruction.kind == "rows" and instruction.out.rows > 1:  # the fastest way to add up rows
+                return f"{out} += {fill('[0^] @ ones', [self.operand(instruction.operands[0])])}"
+            return f"{out} += {self.write(instruction)[0]}"
+        if isinstance(instruction, MatrixProduct) and instruction.bias:
+            terms = [self.product(*term) for term in instruction.terms]
+            return (
+                f"{out} = {fill(each('[%d+]', ' + '), terms)}; {out} += {self.operand(instruction.bias)[0]}"
+            )
+        if isinstance(instruction, Elementwise) and instruction.op is ops.mul:
+            for this, other in (instruction.operands, reversed(instruction.operands)):
+                array = _whole(this)
+                if array in self.in_memory and self.uses[array] == 1 and array.rows == instruction.out.rows:
+                    factor = (self._is_inner(other) and self.comparison(other)) or self.operand(other)
+                    return f"{array.name} *= {factor[0]}; {out} = {array.name}"
+        return ""
+
+    def write(self, instruction: Instruction) -> Written:
+        if isinstance(instruction, MatrixProduct):
+            terms = [self.product(*term) for term in instruction.terms]
+            terms += [self.operand(instruction.bias)] if instruction.bias else []
+            return (fill(each("[%d+]", " + "), terms), "+") if len(terms) > 1 else terms[0]
+        operands = [self.operand(operand) for operand in instruction.operands]
+        if isinstance(instruction, OverBatch):
+            template, binding = _OVER_BATCH[instruction.kind]
+            return fill(template, operands), binding
+        if isinstance(instruction, OverRows):
+            template, binding = _OVER_ROWS[instruction.op]
+            written = fill(template, operands[:2]), binding
+            return (fill("[0+] + [1+]", [written, operands[2]]), "+") if len(operands) > 2 else written
+        return self.elementwise(instruction.op, instruction.operands, operands)
+
+    def elementwise(self, op: Op, operands: Sequence[Operand], written: list[Written]) -> Written:
+        if op is ops.mul:
+            # What has a name comes first, as in h(1 − h).
+            by_length = sorted(zip(operands, written), key=lambda pair: len(pair[1][0]))
+            operands, written = [a for a, _ in by_length], [b for _, b in by_length]
+            masks = [self.comparison(o) if self._is_inner(o) else None for o in operands]
+            if sum(mask is not None for mask in masks) == 1:
+                written = sorted(
+                    (mask or text for mask, text in zip(masks, written)), key=lambda w: w in masks
+                )
+        if op is ops.where and (mask := self.comparison(operands[0])):
+            written = [mask, *written[1:]]
+        if op is ops.hypot and len(written) == 1:
+            op = ops.abs
+        if len(written) > (3 if op is ops.half_squared_error else _NESTED):
+            half = len(written) // 2
+            if op not in PAIRED:
+                return self.stacked(op, [written])
+            whole = self.stacked(op, [written[:half], written[half : 2 * half]])
+            return (fill("[0+] + [1+]", [whole, written[-1]]), "+") if len(written) % 2 else whole
+        if op in _ONE_BY_ONE:
+            text = reduce(lambda a, b: f"np.{op.name}({a}, {b})", [text for text, _ in written])
+            return text, "!"
+        if op in _TEMPLATES:
+            template, binding = _TEMPLATES[op]
+            return fill(template, written), binding
+        if op.name.startswith("power("):
+            exponent = op.name[len("power(") : -1]
+            return (
+                (fill("[0!]**2", written), "^")
+                if exponent == "2"
+                else (f"np.power({written[0][0]}, {exponent})", "!")
+            )
+        if op.arity is None:
+            return self.stacked(op, [written])
+        call = op.name if op.name in self.namespace else f"np.{op.name}"
+        return f"{call}({', '.join(text for text, _ in written)})", "!"
+
+    def stacked(self, op: Op, lists: Sequence[Sequence[Written]]) -> Written:
+        """Of several arrays, along a new first axis."""
+        template, binding = _OVER_ROWS[op]
+        stacks = [(f"stack({', '.join(text for text, _ in texts)})", "!") for texts in lists]
+        return fill("[0!]", [(fill(template, stacks), binding)]) + "[0]", "!"
+
+    def comparison(self, operand: Operand) -> Written | None:
+        """A comparison as it is, which is all that a choice needs, and a product: S * (Z > 0.0)."""
+        array, rows = operand.parts[0] if isinstance(operand, View) else (None, ())
+        if array not in self.comparisons or not _is_whole(array, rows):
+            return None
+        comparison = self.comparisons[array]
+        sides = [self.operand(side) for side in comparison.operands]
+        return fill(f"([0] {_COMPARISONS[comparison.op]} [1])", sides), "!"
+
+    def _is_inner(self, operand: Operand) -> bool:
+        return isinstance(operand, View) and operand.parts[0][0] in self.inner
+
+    def product(self, weights: Loaded, x: View) -> Written:
+        inner = weights.array.rows if weights.transposed else weights.array.columns
+        template = "[0^] * [1^]" if inner == 1 else "[0^] @ [1^]"
+        return fill(template, [self.operand(weights), self.operand(x)]), "*"
+
+    def operand(self, operand: Operand) -> Written:
+        if isinstance(operand, View):
+            parts = [self.part(*part) for part in operand.parts]
+            return parts[0] if len(parts) == 1 else (f"rows({', '.join(text for text, _ in parts)})", "!")
+        array = operand.array
+        if _is_literal(array, self.constants):
+            number = self.constants[array.members[0]]
+            text = (
+                repr(number)
+                if math.isfinite(number)
+                else f"{number}".replace("nan", "np.nan").replace("inf", "np.inf")
+            )
+            return text, "+" if text.startswith("-") else "!"
+        return array.name + ".T" * operand.transposed, "!"
+
+    def part(self, array: Array, rows: Sequence[int]) -> Written:
+        if _is_literal(array, self.constants):  # among rows, a number is a row
+            return f"np.array([[{self.operand(Loaded(array))[0]}]])", "!"
+        if _is_whole(array, rows):
+            return self.inner[array][1] if array in self.inner else (array.name, "!")
+        if isinstance(rows, range):
+            step = f":{rows.step}" if rows.step != 1 else ""
+            return f"{array.name}[{rows.start}:{rows.stop}{step}]", "!"
+        name = f"rows_{len(self.namespace) + 1}"
+        self.namespace[name] = np.array(rows)
+        return f"{array.name}[{name}]", "!"
+
+
+def _whole(operand: Operand) -> Array | None:
+    """The array of which an operand is all rows, in order."""
+    if isinstance(operand, View) and len(operand.parts) == 1 and _is_whole(*operand.parts[0]):
+        return operand.parts[0][0]
+    return None
+
+
+def _is_whole(array: Array, rows: Sequence[int]) -> bool:
+    return rows == range(array.rows)
+
+
+def _is_literal(array: Array, constants: Container[int]) -> bool:
+    return array.shape == (1, 1) and array.members[0] in constants
+
+
+# ── Programs ───────────────────────────────────────────────────────────────────────────────────────────
+
+#: So many lines are compiled at once: Python takes a kilobyte and more for a line, until it has its code.
+_CHUNK = 1000
+
+
+@dataclass(frozen=True)
+class Part:
+    """The code of a phase; in a loop, its body is repeated for every block of the batch."""
+
+    loaded: list[tuple[Array, Any]]  # known numbers that it needs, with their places
+    results: Sequence[Array]  # known numbers that it leaves
+    body: list[str]
+    statements: list[str]  # the body, as it is executed
+    head: list[str] = field(default_factory=list)
+    loop: str = ""
+    tail: list[str] = field(default_factory=list)
+
+    @property
+    def source(self) -> str:
+        body = [self.loop, *(f"    {line}" for line in self.body)] if self.loop else self.body
+        return "".join(f"{line}\n" for line in (*self.head, *body, *self.tail))
+
+    @cached_property
+    def code(self) -> tuple[list[CodeType], list[CodeType], list[CodeType]]:
+        return _compiled(self.head), _compiled(self.statements), _compiled(self.tail)
+
+
+def _compiled(lines: Sequence[str]) -> list[CodeType]:
+    chunks = ("\n".join(lines[i : i + _CHUNK]) for i in range(0, len(lines), _CHUNK))
+    return [compile(chunk, "<microgradlike.compile>", "exec") for chunk in chunks]
+
+
+class ArrayProgram:
+    """The code of a graph for arrays.
+
+    Args:
+        scalars: the lowered graph.
+        roots: the numbers that are wanted: the loss, and maybe the gradients.
+        outputs: what is wanted of each example.
+        namespace: what the code calls: np, and the functions of `microgradlike.compile.rows`.
+
+    Attributes:
+        parts: the code of the phases.
+        source: the same, to read.
+        lines: the instructions, for a table.
+        wanted: the places of the roots in the vector of known numbers.
+        columns: of the batch, for each input array.
+    """
+
+    def __init__(
+        self,
+        scalars: Scalars,
+        roots: Sequence[int],
+        outputs: Sequence[int],
+        namespace: dict[str, Any],
+    ) -> None:
+        s = self.schedule = schedule(scalars, roots, outputs)
+        self.namespace = namespace
+        self.lines: list[Line] = []
+        later = {n for block in (s.each, s.after) for array in block.loaded for n in array.members}
+        later.update(roots)
+        parts = self._alone(s.before, later), self._over_batch(), self._alone(s.after, later)
+        self.parts = [part for part in parts if part]
+        self.source = "\n".join(part.source for part in self.parts)
+        self.wanted = np.array([s.place[n] for n in roots])
+        self.columns = [_as_slice(columns) for _, columns in s.inputs]
+
+    def _alone(self, block: Block, later: Collection[int]) -> Part | None:
+        """The code of what does not vary, of which something is needed later."""
+        results = [i.out for i in block.instructions if any(n in later for n in i.out.members)]
+        if not results:
+            return None
+        printer = self._print(block.instructions, results)
+        body = [f"{line.name} = {line.expression}" for line in printer.lines]
+        return Part(self._loads(block), results, body, printer.statements)
+
+    def _over_batch(self) -> Part | None:
+        s = self.schedule
+        sums = [total.out for total in s.sums]
+        if not sums and not s.outputs:
+            return None
+        kept = {*sums, *(array for array, _ in (s.outputs.parts if s.outputs else ()))}
+        printer = self._print([*s.each.instructions, *s.sums], kept)
+        added = {array.name for array in sums}
+        returned = [f"outputs.append({printer.operand(s.outputs)[0]})"] if s.outputs else []
+        body = [f"{line.name} {'+' * (line.name in added)}= {line.expression}" for line in printer.lines]
+        body += returned
+        inputs = ", ".join(array.name for array, _ in s.inputs) + "," * (len(s.inputs) == 1)
+        return Part(
+            self._loads(s.each),
+            sums,
+            body,
+            [*printer.statements, *returned],
+            head=[" = ".join([*(array.name for array in sums), "0.0"])] if sums else [],
+            loop=f"for {inputs or '_'} in blocks:",
+            tail=[f"{array.name} /= n" for array in sums],
+        )
+
+    def _print(self, instructions: Sequence[Instruction], results: Container[Array]) -> _Printer:
+        printer = _Printer(instructions, results, self.schedule.scalars.constants, self.namespace)
+        self.lines += printer.lines
+        return printer
+
+    def _loads(self, block: Block) -> list[tuple[Array, Any]]:
+        s = self.schedule
+        return [
+            (array, np.array([s.place[n] for n in array.members]).reshape(array.rows, array.columns or 1))
+            for array in block.loaded
+            if not _is_literal(array, s.scalars.constants)
+        ]
+
+
+def execute(code: Sequence[CodeType], names: dict[str, Any]) -> None:
+    """Execute the chunks of a part's code, with these names."""
+    for chunk in code:
+        exec(chunk, names)
+
+
+def _as_slice(columns: list[int]) -> slice | list[int]:
+    first, last = columns[0], columns[-1]
+    return slice(first, last + 1) if columns == [*range(first, last + 1)] else columns
