@@ -171,7 +171,7 @@ class Value:
         >>> (a * a).detach().parents
         ()
         """
-        return Value(self.data, self.name)
+        return Value(_number(self), self.name)
 
     # ── Operations ────────────────────────────────────────────────────────────────────────────────────
 
@@ -354,11 +354,15 @@ def watched(watch: Callable[[Value], object]) -> Iterator[None]:
 
 
 def _number(number: SupportsFloat) -> float:
-    if not isinstance(number, Value):
-        return real(number)
+    return _outside(number.data, (number,)) if isinstance(number, Value) else real(number)
+
+
+def _outside(number: float, values: Sequence[Value]) -> float:
+    """A number that leaves the graph, and of which values it is made."""
     if watch := _watch.get():
-        watch(number)
-    return number.data
+        for value in values:
+            watch(value)
+    return number
 
 
 # ── Recording: the forward pass, one node at a time ───────────────────────────────────────────────────
@@ -396,7 +400,7 @@ def record(op: Op, parents: tuple[Value, ...], name: str = "") -> Value:
         check_data(parents)
         out, *_ = evaluation = tuple(map(float, evaluation))
     if not _is_recording():
-        return _leaf(out, name)
+        return _leaf(_outside(out, parents), name)
     node: Value = _new(Value)  # __init__ checks what comes from outside; this needs no check
     node.data = out
     node.grad = NOT_COMPUTED

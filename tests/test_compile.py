@@ -1,6 +1,8 @@
 """compile as its user meets it: batches, errors, data that change, threads, checks, blocks of a batch."""
 
+import copy
 import math
+import pickle
 import subprocess
 import sys
 import threading
@@ -758,3 +760,49 @@ def test_a_batch_is_the_sum_of_its_examples(backend: str) -> None:
     assert [*whole.gradients] == pytest.approx(
         [math.fsum(column) for column in zip(*(part.gradients for part in parts))], rel=1e-11, abs=1e-14
     )
+
+
+@pytest.mark.parametrize("backend", ["python", "numpy"])
+def test_a_check_of_a_gradient_whose_factors_are_finite(backend: str) -> None:
+    w, x = Value(2.0, "w"), Value(1.0, "x")
+    p = mg.compile(ops.exp(w * x), [x], [w], backend=backend, check=True)
+    with pytest.raises(FloatingPointError, match=r"example 1 .*the gradient by w = .* is inf at .*x = 354"):
+        p([[1.0], [354.8]])
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [{"a": {0: 1.0}, "b": {0: 2.0}}, {"a": {1.0}, "b": {2.0}}, {"a": "1", "b": "2"}],
+)
+def test_what_has_no_order_is_no_column(columns: Any) -> None:
+    a, b = Value(1.0, "a"), Value(2.0, "b")
+    p = mg.compile(a * b, [a, b], [a], backend="python")
+    with pytest.raises(TypeError, match="column a of the batch"):
+        p(columns)
+    with pytest.raises(TypeError, match="row 0"):
+        p([{1.0, 2.0}])
+
+
+def test_a_program_says_that_it_cannot_be_pickled() -> None:
+    a = Value(1.0, "a")
+    p = mg.compile(a * a, [a], [a], backend="python")
+    for copy_ in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="compile it again"):
+            copy_(p)
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda x: x.detach(),
+        lambda x: (x * x).detach(),
+        lambda x: Value(x.data),
+        lambda x: x if x.data > 0 else -x,
+        lambda x: mg.no_grad()(lambda: x * x)(),
+    ],
+)
+def test_no_number_of_an_example_is_kept_silently(look: Any) -> None:
+    w = Value(0.7, "w")
+    with pytest.raises(TypeError, match="uses the number of"):
+        mg.compile(lambda x, t: (w * look(x) - t) ** 2, [0.5, 1.0], [w], backend="python")
+    assert look(Value(2.0)) is not None  # elsewhere all of this is allowed

@@ -207,8 +207,13 @@ def test_the_table_accounts_for_every_scalar_operation(activation: str) -> None:
     loss = cross_entropy(network(inputs[:4]), inputs[4])
     for backend in BACKENDS:
         program = mg.compile(loss, inputs, network.parameters(), backend=backend)
-        title, header, *lines, footer = str(program).splitlines()
+        title, *rest = str(program).splitlines()
         assert title == f"{backend}: 5 inputs, {5 * 5 + 6 * 3} parameters"
+        legend = dict(line.split(": ") for line in rest if ": " in line)
+        if backend == "numpy":
+            assert legend["X"] == "x1, x2, x3, x4"
+            assert legend["b2"] == "b6, b7, b8"
+        header, *lines, footer = rest[len(legend) :]
         assert header.split() == ["instruction", "shape", "scalar", "operations"]
         assert footer.split()[:2] == [str(len(lines)), "instructions"]
         counts = [int(line.split()[-1].replace(",", "")) for line in lines]
@@ -661,6 +666,29 @@ def test_a_graph_without_structure_grows_linearly() -> None:
     small, large = size(100), size(400)
     assert 3.5 < large[0] / small[0] < 4.5
     assert large[1] / small[1] < 4.5
+
+
+@pytest.mark.parametrize("examples", [2, 3, 5])
+def test_a_matrix_product_as_a_factor_has_brackets(examples: int) -> None:
+    """In Python a * B @ C is (a * B) @ C: for some sizes of the batch no error, but another number."""
+    v = Value(0.3, "v")
+
+    def record(row: Sequence[Value]) -> Value:
+        a, b = row
+        h = [dot([v, w], [a, b]), dot([w, v], [a, b]), dot([v, v], [a, b])]
+        k = [dot([a, b, b], h), dot([a, a, b], h)]
+        g, f = dot([b, b], k), dot([b, a], k)
+        return dot([v, w, w], [g, g, f])
+
+    w = Value(0.7, "w")
+    inputs = values("x", 2)
+    program = mg.compile(record(inputs), inputs, [w, v], backend="numpy")
+    batch = np.random.default_rng(1).normal(size=(examples, 2)).tolist()
+    w.grad = v.grad = 0.0
+    for row in batch:
+        record([Value(x) for x in row]).backward()
+    expected = [w.grad / examples, v.grad / examples]
+    assert [*program(batch).gradients] == pytest.approx(expected, rel=1e-12)
 
 
 @every_backend

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import microgradlike as mg
@@ -110,19 +110,20 @@ OPERATORS: list[Callable[[Any, Any], Any]] = [
 
 
 @given(FINITE, FINITE, st.sampled_from(OPERATORS))
+@example(-1e56, 5.5, OPERATORS[-1])
 def test_operators_give_the_numbers_and_the_exceptions_of_float(
     a: float, b: float, operator: Callable[[Any, Any], Any]
 ) -> None:
+    if operator is OPERATORS[-1] and a < 0 and not b.is_integer():
+        with pytest.raises(ValueError, match="undefined"):  # (-8) ** (1/3) must stay on the real line
+            operator(Value(a), b)
+        return
     try:
         expected = operator(a, b)
     except ArithmeticError as error:
         for x, y in ((Value(a), b), (a, Value(b)), (Value(a), Value(b))):
             with pytest.raises(type(error)):
                 operator(x, y)
-        return
-    if isinstance(expected, complex):  # (-8) ** (1/3) must stay on the real line
-        with pytest.raises(ValueError, match="undefined"):
-            operator(Value(a), b)
         return
     for x, y in ((Value(a), b), (a, Value(b)), (Value(a), Value(b))):
         assert bits(operator(x, y).data) == bits(expected)

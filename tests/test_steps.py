@@ -1531,7 +1531,12 @@ def test_a_half_is_only_spoken_of_where_there_is_one(
 
 
 def test_what_is_not_finite_is_an_answer() -> None:
-    for x, typed, wrong in [(0.0, "inf", "-inf"), (0.0, math.inf, math.nan), (math.nan, "nan", "inf")]:
+    cases: list[tuple[float, float | str, float | str]] = [
+        (0.0, "inf", "-inf"),
+        (0.0, math.inf, math.nan),
+        (math.nan, "nan", "inf"),
+    ]
+    for x, typed, wrong in cases:
         a = Value(x, "a")
         z = a.sqrt()
         z.name = "z"

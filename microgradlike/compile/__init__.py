@@ -4,11 +4,13 @@ import gc
 import importlib.util
 import inspect
 import linecache
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn, SupportsFloat, TypeAlias
+from types import FrameType
+from typing import Any, SupportsFloat, TypeAlias
 
 from microgradlike.compile.program import Program, Result, ResultWithOutputs, load
 from microgradlike.compile.scalars import Scalars, lower
@@ -38,6 +40,8 @@ def compile(  # noqa: A001
     backend: str = "auto",
     allow_nan: bool = False,
     check: bool = False,
+    dtype: str | None = None,
+    devices: Any = None,
 ) -> Program:
     """Code that computes a loss and its gradients for a whole batch, from the graph of one example.
 
@@ -50,18 +54,24 @@ def compile(  # noqa: A001
             function, one example of its arguments, each of them a number or a list of numbers: the
             function is called once, with Values for them.
         wrt: the Values to differentiate by, such as ``model.parameters()``; by default all leaves that
-            are no inputs, in topological order. Leaves that are no inputs are parameters: their ``data`` are read at each call.
+            are no inputs, in topological order. Those are parameters: their ``data`` are read at each call.
         outputs: Values of which the program returns the numbers for each example: predictions.
         reduce: "mean" or "sum", over the examples, of loss and gradients.
         backend: "numpy" (``pip install "microgradlike[compile]"``), "python" (the standard library
-            alone; faster for a few examples of a small graph), or "auto": numpy where it is installed.
+            alone; faster for a few examples of a small graph), "jax" (``microgradlike[jax]``; for
+            accelerators and many devices, and inside other JAX code: `Program.jax_function`), or "auto":
+            numpy where it is installed.
         allow_nan: take nan in a batch for a number like others.
         check: stop with a FloatingPointError where loss or gradients are not finite, with the name of the
             first such value and the index of the example.
+        dtype: for "jax", what it computes in: "float64" (the default on a CPU; jax need not be set to it)
+            or "float32" (the default on accelerators). The other backends compute in "float64".
+        devices: for "jax", the devices that a batch is sharded over: a list, or a Mesh; by default all.
 
     Raises:
         TypeError, ValueError: an argument is not what is said above; or the function uses the number of a
-            Value, as in ``if v > 0``: that would be decided once, for all examples.
+            Value, as in ``if v > 0``: that would be decided once, for all examples. (What it reads from
+            the ``data`` of a result is not noticed, and becomes a constant.)
         RuntimeError: someone wrote to ``data`` since the graph was recorded.
         ModuleNotFoundError: the backend is not installed.
 
@@ -100,6 +110,7 @@ def compile(  # noqa: A001
     if backend == "auto":
         backend = "numpy" if importlib.util.find_spec("numpy") else "python"
     load(backend)
+    options = _options(backend, dtype, devices)
     if callable(loss):
         loss, leaves, outputs = _trace(loss, inputs, outputs)
     else:
@@ -113,7 +124,21 @@ def compile(  # noqa: A001
     wrt = _values("wrt", wrt)
     with _collector_off():
         scalars = with_recording(_with_gradients, loss, leaves, wrt, outputs)
-        return Program(scalars, backend=backend, reduce=reduce, allow_nan=allow_nan, check=check)
+        return Program(
+            scalars, backend=backend, reduce=reduce, allow_nan=allow_nan, check=check, options=options
+        )
+
+
+def _options(backend: str, dtype: Any, devices: Any) -> dict[str, Any]:
+    if backend == "jax":
+        if dtype not in {None, "float64", "float32"}:
+            raise ValueError(f'dtype is "float64" or "float32", not {dtype!r}')
+        return {"dtype": dtype, "devices": devices}
+    if dtype not in {None, "float64"}:
+        raise ValueError(f'the {backend} backend computes in "float64", not {dtype!r}; jax has "float32"')
+    if devices is not None:
+        raise ValueError(f"the {backend} backend knows no devices; jax does")
+    return {}
 
 
 def _with_gradients(
@@ -187,11 +212,11 @@ def _trace(
     leaves: list[Value] = []
     for name, argument in zip(_parameter_names(function), [*example]):
         if hasattr(argument, "__len__") and not isinstance(argument, str):
-            values = [Value(number, f"{name}{i}") for i, number in enumerate(argument, 1)]
+            values: list[Value] = [_Input(number, f"{name}{i}") for i, number in enumerate(argument, 1)]
             arguments.append(values)
             leaves += values
         else:
-            leaves.append(Value(argument, name))
+            leaves.append(_Input(argument, name))
             arguments.append(leaves[-1])
     _check_unique(leaves)
     result = with_recording(_watching, function, *arguments)
@@ -199,6 +224,30 @@ def _trace(
     if not isinstance(loss, Value):
         raise TypeError(f"the function returned {loss!r:.60}, not a Value: the loss of one example")
     return loss, leaves, [outputs] if isinstance(outputs, Value) else outputs
+
+
+_slot: Any = vars(Value)["data"]
+
+
+class _Input(Value):
+    """An input, of which a compiled function must not look at the number."""
+
+    __slots__ = ()
+
+    @property
+    def data(self) -> float:
+        number: float = _slot.__get__(self)
+        if not _is_ours(sys._getframe(1)):
+            float(self)  # which is watched
+        return number
+
+    @data.setter
+    def data(self, number: float) -> None:
+        _slot.__set__(self, number)
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return frame.f_code.co_filename.startswith(_PACKAGE)
 
 
 def _watching(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -219,10 +268,14 @@ def _parameter_names(function: Callable[..., Any]) -> Any:
         i += 1
 
 
-def _refuse(value: Value) -> NoReturn:
+_PACKAGE = str(Path(__file__).parent.parent) + os.sep
+
+
+def _refuse(value: Value) -> None:
+    if type(value) is Constant:
+        return
     frame = sys._getframe(1)
-    package = str(Path(__file__).parent.parent)
-    while frame.f_back and frame.f_code.co_filename.startswith(package):
+    while frame.f_back and _is_ours(frame):
         frame = frame.f_back
     file, number = frame.f_code.co_filename, frame.f_lineno
     line = linecache.getline(file, number).strip()

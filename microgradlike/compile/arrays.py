@@ -26,10 +26,17 @@ from microgradlike.compile.schedule import (
     arrays_of,
     schedule,
 )
-from microgradlike.notation import Template, each, fill, pairs
+from microgradlike.notation import Template, each, fill
 from microgradlike.ops import Op
 
 Written: TypeAlias = tuple[str, str]  # an expression, and how tightly it binds
+
+
+def _products(n: int) -> str:
+    half = n // 2
+    terms = [f"[{i}*] * [{half + i}^]" for i in range(half)]
+    return " + ".join([*terms, *(f"[{i}+]" for i in range(2 * half, n))])
+
 
 #: How a row is written, if not as np.name(a, b) or as a call of a function above.
 _TEMPLATES: dict[Op, tuple[Template, str]] = {
@@ -50,7 +57,7 @@ _TEMPLATES: dict[Op, tuple[Template, str]] = {
     ops.atanh: ("np.arctanh([0])", "!"),
     ops.sum: (each("[%d+]", " + "), "+"),
     ops.prod: (each("[%d^]", " * "), "*"),
-    ops.dot: (pairs(" * "), "+"),
+    ops.dot: (_products, "+"),  # a product with a matrix product in it has brackets
     ops.mean: (lambda n: " + ".join(f"[{i}*] / {n}" for i in range(n)), "+"),
     ops.hardtanh: ("clip([0], -1.0, 1.0)", "!"),
     ops.half_squared_error: ("0.5 * ([0+] - [1/])**2", "*"),
@@ -314,6 +321,7 @@ class ArrayProgram:
         parts: the code of the phases.
         source: the same, to read.
         lines: the instructions, for a table.
+        legend: what the arrays hold that the code does not make itself, and which rows it gathers.
         wanted: the places of the roots in the vector of known numbers.
         columns: of the batch, for each input array.
     """
@@ -333,8 +341,26 @@ class ArrayProgram:
         parts = self._alone(s.before, later), self._over_batch(), self._alone(s.after, later)
         self.parts = [part for part in parts if part]
         self.source = "\n".join(part.source for part in self.parts)
+        self.legend = self._legend()
         self.wanted = np.array([s.place[n] for n in roots])
         self.columns = [_as_slice(columns) for _, columns in s.inputs]
+
+    def _legend(self) -> dict[str, list[str]]:
+        s, scalars = self.schedule, self.schedule.scalars
+        made = [i.out for i in (*s.before.instructions, *s.sums, *s.after.instructions)]
+        known = {n: f"of {array.name}" for array in made for n in array.members}
+        known |= {n: f"{number:g}" for n, number in scalars.constants.items()}
+        known |= {n: f"parameter {i}" for i, n in enumerate(scalars.parameters)}
+        known |= {n: f"column {i}" for i, n in enumerate(scalars.inputs)} | scalars.names
+        loaded = [a for part in self.parts for a, _ in part.loaded]
+        legend = {
+            array.name: [*dict.fromkeys(known[n] for n in array.members)]
+            for array in (*(array for array, _ in s.inputs), *loaded)
+            if array not in made
+        }
+        gathered = {name: rows for name, rows in self.namespace.items() if name.startswith("rows_")}
+        legend |= {name: [*map(str, rows)] for name, rows in gathered.items()}
+        return {name: members for name, members in legend.items() if members != [f"of {name}"]}
 
     def _alone(self, block: Block, later: Collection[int]) -> Part | None:
         """The code of what does not vary, of which something is needed later."""

@@ -2,13 +2,15 @@
 
 import importlib.util
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
+from functools import cached_property, partial
 from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple, NoReturn, SupportsFloat
 
+from microgradlike import ops
 from microgradlike.compile.ieee import ieee
-from microgradlike.compile.scalars import BEFORE, EACH, Line, Scalars
+from microgradlike.compile.scalars import Line, Scalars
 from microgradlike.engine import real
 
 _data = attrgetter("data")
@@ -46,7 +48,6 @@ class Program:
         backend: "numpy" or "python".
         inputs: the names of the columns of a batch.
         parameters: the Values whose ``data`` are read at every call: those of ``wrt``, then the others.
-        block: for numpy, how many examples are computed at once, so that their arrays stay in the cache.
 
     Called with a batch, it gives a named tuple ``(loss, gradients)``, and ``(loss, gradients, outputs)``
     if it was compiled with outputs. A batch is a two-dimensional array, a list of rows, a dict of columns
@@ -54,9 +55,10 @@ class Program:
     parameters' ``data`` are read at every call, unless numbers are given in their place: a training loop
     can so keep all of them in one array, and write them back at its end with `assign`.
 
-    Where the engine raises, since a logarithm is undefined or a quotient infinite, compiled code goes on
-    as IEEE 754 has it: with nan and infinities. With ``check=True`` it stops instead, and says which value
-    of which example was the first.
+    Sums over operands are rounded once in the engine, and step by step here, so results agree but for the
+    last digits, or where digits cancel. Where the engine raises, since a logarithm is undefined or a
+    quotient infinite, compiled code goes on as IEEE 754 has it: with nan and infinities. With
+    ``check=True`` it stops instead, and says which value of which example was the first.
 
     >>> from microgradlike import Value, compile
     >>> w, x = Value(3.0, "w"), Value(1.0, "x")
@@ -76,11 +78,12 @@ class Program:
         reduce: str,
         allow_nan: bool,
         check: bool,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         names = [scalars.names.get(n, "") for n in scalars.inputs]
         self.inputs = [name or f"column {i}" for i, name in enumerate(names)]
         self.backend = backend
-        self._scalars, self._backend = scalars, load(backend)
+        self._scalars, self._backend = scalars, partial(load(backend), **(options or {}))
         self._sum, self._allow_nan, self._check = reduce == "sum", allow_nan, check
         roots = [scalars.loss, *scalars.gradients]
         self.parameters = scalars.leaves
@@ -115,6 +118,36 @@ class Program:
         [loss], outputs = self._run(self._forward, self._rows(batch), parameters)
         return (float(loss), outputs) if self._scalars.outputs else float(loss)
 
+    @cached_property
+    def jax_function(self) -> Callable[[Any, Any], Any]:
+        """For the jax backend, what a call computes as a pure function, to be used inside other JAX code.
+
+        It takes the parameters, one array in the order of `parameters`, and a batch, an array with a row
+        for each example; it returns the named tuple of a call, of jax arrays. It looks at no ``data``,
+        checks no numbers, and composes with ``jax.jit`` (do that: by itself it is slow), ``jax.vmap``,
+        ``jax.grad`` and optax. A batch that is sharded stays so, and gradients are reduced by XLA.
+
+        Other than a call, which has float64 on a CPU whatever jax is set to, it computes in the dtype of
+        the arrays that it is given: without ``jax.config.update("jax_enable_x64", True)`` that is float32,
+        whose products have the precision that jax is set to (``jax_default_matmul_precision``).
+
+        Raises:
+            AttributeError: the backend is another.
+        """
+        if self.backend != "jax":
+            raise AttributeError(
+                f'jax_function is there for backend="jax"; this program is for {self.backend}'
+            )
+
+        def jax_function(parameters: Any, batch: Any) -> Any:
+            numbers, outputs = self._whole.pure(parameters, batch)
+            numbers = numbers * len(batch) if self._sum else numbers
+            if self._scalars.outputs:
+                return ResultWithOutputs(numbers[0], numbers[1:], outputs)
+            return Result(numbers[0], numbers[1:])
+
+        return jax_function
+
     def assign(self, numbers: Sequence[SupportsFloat]) -> None:
         """Set the ``data`` of the parameters to these numbers, in the order of `parameters`.
 
@@ -129,7 +162,9 @@ class Program:
         >>> round(w.data, 6)
         0.6
         """
-        for leaf, number in zip(self.parameters, [*map(real, self._numbers(numbers))]):
+        numbers = self._numbers(numbers)
+        numbers = numbers.tolist() if hasattr(numbers, "tolist") else numbers
+        for leaf, number in zip(self.parameters, [*map(real, numbers)]):
             leaf.data = number
 
     def _data(self) -> list[float]:
@@ -162,6 +197,8 @@ class Program:
         """The batch as the backend takes it, checked."""
         if isinstance(batch, Mapping) or hasattr(batch, "columns"):
             batch = self._by_name(batch)
+        if self.backend == "jax" and self._whole.is_there(batch):
+            return self._on_device(batch)
         if self.backend != "python":
             return self._array(batch)
         if hasattr(batch, "tolist"):
@@ -191,6 +228,28 @@ class Program:
                 self._checked(array.tolist())
         return array
 
+    def _on_device(self, batch: Any) -> Any:
+        """A batch that is there already, checked there."""
+        names = _some(self.inputs)
+        if batch.ndim != 2 or batch.shape[1] != len(self.inputs):
+            raise ValueError(
+                f"a batch is a table, with a row of {len(self.inputs)} numbers ({names}) for each example, "
+                f"not an array of shape {batch.shape}"
+            )
+        if not len(batch):
+            raise ValueError("the batch has no examples")
+        place = None if self._allow_nan else self._whole.first_nan(batch)
+        if place is not None:
+            row, column = place
+            self._refuse_nan(row, self.inputs[column])
+        return batch
+
+    @staticmethod
+    def _refuse_nan(row: int, name: str) -> NoReturn:
+        raise ValueError(
+            f"row {row} of the batch, {name}, is nan: leave such rows out, or compile with allow_nan=True"
+        )
+
     def _by_name(self, batch: Any) -> list[list[Any]]:
         names = [*batch.columns] if hasattr(batch, "columns") else [*batch]
         missing = [name for name in self.inputs if name not in names]
@@ -199,7 +258,7 @@ class Program:
                 f"the batch has no column {_some(missing)}; it has {_some([*map(str, names)]) or 'none'}"
             )
         for name in self.inputs:
-            if not hasattr(batch[name], "__iter__"):
+            if not hasattr(batch[name], "__iter__") or isinstance(batch[name], Mapping | Set | str | bytes):
                 raise TypeError(f"column {name} of the batch is {batch[name]!r:.60}, not a list of numbers")
         columns = [list(batch[name]) for name in self.inputs]
         lengths = {name: len(column) for name, column in zip(self.inputs, columns)}
@@ -216,7 +275,7 @@ class Program:
             raise ValueError("the batch has no examples")
         rows = []
         for i, row in enumerate(batch):
-            if not hasattr(row, "__len__") or isinstance(row, str | bytes):
+            if not hasattr(row, "__len__") or isinstance(row, Mapping | Set | str | bytes):
                 raise TypeError(
                     f"a batch is a table, with a row of {width} numbers ({names}) for each example, "
                     f"but row {i} is {row!r:.60}; for one example, write [[…]]"
@@ -233,10 +292,7 @@ class Program:
                 except (TypeError, OverflowError) as error:
                     raise type(error)(f"row {i} of the batch, {name}: {error}") from None
                 if math.isnan(number) and not self._allow_nan:
-                    raise ValueError(
-                        f"row {i} of the batch, {name}, is nan: leave such rows out, or compile with "
-                        "allow_nan=True"
-                    )
+                    self._refuse_nan(i, name)
                 numbers.append(number)
             rows.append(numbers)
         return rows
@@ -265,8 +321,10 @@ class Program:
         bad = ""
         for n in s.needed([s.loss, *s.gradients]):
             op = s.operations[n]
-            if op and s.phases[n] in {BEFORE, EACH}:
+            if op:
                 numbers[n] = ieee(op)(*(numbers[a] for a in s.operands[n]))
+            elif n in s.means:  # over one example
+                numbers[n] = math.prod(numbers[a] for a in s.means[n])
             if n in numbers and not math.isfinite(numbers[n]) and n not in s.constants:
                 name = s.names.get(n, "")
                 if not bad or name:
@@ -281,6 +339,9 @@ class Program:
 
         def write(a: int, depth: int) -> tuple[str, str]:
             op = s.operations[a]
+            if a in s.means:
+                factors = [write(b, depth + 1) for b in s.means[a]]
+                return ops.prod.write(factors)
             if a in s.names and depth:
                 named[s.names[a]] = numbers[a]
                 return s.names[a], "!"
@@ -288,10 +349,11 @@ class Program:
                 return f"{numbers[a]:g}", "+" if numbers[a] < 0 else "!"
             return op.write([write(b, depth + 1) for b in s.operands[a]])
 
+        by = dict(zip(s.gradients, s.wrt)) | s.adjoints
         name = s.names.get(n, "")
-        if not name and s.adjoints.get(n) in s.names:
-            name = f"the gradient by {s.names[s.adjoints[n]]}"
-        if not s.operations[n]:
+        if not name and by.get(n) in s.names:
+            name = f"the gradient by {s.names[by[n]]}"
+        if not s.operations[n] and n not in s.means:
             return f"{name or 'an input'} is {numbers[n]!r}"
         formula, _ = write(n, 0)
         at = ", ".join(f"{operand} = {number!r}" for operand, number in named.items())
@@ -311,9 +373,13 @@ class Program:
         rows.append((f"{len(lines)} instructions", "", f"{total:,}"))
         widths = [max(len(row[i]) for row in rows) for i in range(3)]
         head = f"{self.backend}: {len(self.inputs)} inputs, {len(self.parameters)} parameters"
-        return "\n".join(
-            [head, *(f"{a:{widths[0]}}  {b:{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows)]
-        )
+        head += getattr(self._whole, "where", "")
+        table = [f"{a:{widths[0]}}  {b:{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
+        legend: dict[str, list[str]] = getattr(self._whole, "legend", {})
+        return "\n".join([head, *(f"{name}: {_some(members)}" for name, members in legend.items()), *table])
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Program cannot be pickled or copied: keep the model, and compile it again")
 
     def __repr__(self) -> str:
         wrt = len(self._scalars.wrt)
@@ -339,6 +405,14 @@ def load(backend: str) -> Callable[..., Any]:
         from microgradlike.compile.numpy import Numpy
 
         return Numpy
+    if backend == "jax":
+        if importlib.util.find_spec("jax") is None:
+            raise ModuleNotFoundError(
+                'the jax backend needs jax: pip install "microgradlike[jax]"', name="jax"
+            )
+        from microgradlike.compile.jax import Jax
+
+        return Jax
     if backend == "llvm":
         if importlib.util.find_spec("numpy") is None or importlib.util.find_spec("llvmlite") is None:
             raise ModuleNotFoundError(
@@ -348,7 +422,8 @@ def load(backend: str) -> Callable[..., Any]:
 
         return Llvm
     raise ValueError(
-        f'there is no backend {backend!r}: there are "llvm", "numpy" and "python", and "auto" chooses'
+        f'there is no backend {backend!r}: there are "jax", "llvm", "numpy" and "python", '
+        'and "auto" chooses'
     )
 
 
@@ -356,6 +431,8 @@ def _is_plain(batch: Any, width: int) -> bool:
     """Whether these are rows of floats without nan: found out fast, by adding them up."""
     try:
         if {*map(len, batch)} != {width} or {*map(type, chain.from_iterable(batch))} != {float}:
+            return False
+        if not {*map(type, batch)} <= {list, tuple}:
             return False
     except TypeError:
         return False

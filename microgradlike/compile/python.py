@@ -62,7 +62,7 @@ class Python:
     def __init__(self, scalars: Scalars, roots: Sequence[int], outputs: Sequence[int]) -> None:
         self.scalars, self.roots, self.outputs = scalars, roots, outputs
         self.needed = scalars.needed([*roots, *outputs])
-        self.names = _names(scalars, self.needed)
+        self.names = names_of(scalars, self.needed)
         self.lines: list[Line] = []
         self.source = self._print(safe=False)
         self._fast = self._compiled(self.source, safe=False)
@@ -190,7 +190,7 @@ def _function(op: Op) -> str:
     return re.sub(r"\W", "_", op.name.replace("+", "")).rstrip("_")  # 1e+16 is not 1e-16
 
 
-def _names(scalars: Scalars, needed: Sequence[int]) -> dict[int, str]:
+def names_of(scalars: Scalars, needed: Sequence[int]) -> dict[int, str]:
     """An identifier for each instruction, after the names of the graph; dz1 is the gradient by z1."""
     functions = {_function(op) for op in map(scalars.operations.__getitem__, needed) if op}
     known = Names([*keyword.kwlist, *dir(builtins), *OPS, *functions, *_TAKEN])

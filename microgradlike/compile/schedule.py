@@ -494,7 +494,8 @@ def _name(s: Schedule) -> None:
 
 
 #: What the code of a backend calls by itself.
-_TAKEN = (*keyword.kwlist, *dir(builtins), *ops.OPS, "np", "blocks", "n", "ones", "outputs", "rows", "stack")
+_OWN = ("np", "blocks", "n", "ones", "outputs", "rows", "stack")
+_TAKEN = (*keyword.kwlist, *dir(builtins), *ops.OPS, *_OWN)
 
 
 def _stem_of(array: Array, names: Mapping[int, str]) -> str:
