@@ -201,7 +201,7 @@ _DONE = "#2e8b57"
 _STYLE = f"""
 .microgradlike-steps {{ font-family: Helvetica, Arial, sans-serif; max-width: 100%; position: relative; }}
 .microgradlike-steps .mg-picture {{ overflow-x: auto; }}
-.microgradlike-steps svg {{ max-width: 100%; height: auto; }}
+.microgradlike-steps svg {{ max-width: max(100%, 640px); height: auto; }}
 .microgradlike-steps .mg-controls {{ display: flex; gap: 0.5em; align-items: center; margin: 0.5em 0; }}
 .microgradlike-steps .mg-controls[hidden] {{ display: none; }}
 .microgradlike-steps .mg-slider {{ flex: 1; max-width: 30em; }}

@@ -30,6 +30,7 @@ from microgradlike.player import Frame, Row, equations, page, player
 Typed: TypeAlias = float | str
 _DIGITS = 4
 _MOST_FRAMES = 500  # in a page; a longer pass is cut off there
+_LONGEST_LIST = 1000  # steps in print(cursor)
 _LONGEST_FACTOR, _LONGEST_EQUATION = 80, 400  # letters
 _MOST_LINES = 12  # of a step's text; a node of more operands has the others left out
 _HALF = re.compile(r"½|(?<![\d.])0\.5(?!\d)|/ 2(?![\d.])")
@@ -691,8 +692,11 @@ class Steps:
         )
 
     def __str__(self) -> str:
-        """All steps."""
-        return "\n\n".join(str(self[i]) for i in range(len(self)))
+        """All steps, or as many as anyone reads."""
+        shown = [str(self[i]) for i in range(min(len(self), _LONGEST_LIST))]
+        if len(self) > len(shown):
+            shown.append(f"… and {len(self) - len(shown):,} more steps")
+        return "\n\n".join(shown)
 
     def __repr__(self) -> str:
         return (

@@ -1786,3 +1786,12 @@ def test_a_wide_operation_is_written_in_reasonable_time(op: Op) -> None:
     begin = time.perf_counter()
     assert len(steps(z)[0].lines()) == 14
     assert time.perf_counter() - begin < 20
+
+
+def test_a_long_pass_is_printed_in_part() -> None:
+    v = Value(0.5, "x")
+    for _ in range(1_200):
+        v = v * 1.0
+    text = str(steps(v))
+    assert text.count("step ") == 1_000
+    assert text.endswith("… and 200 more steps")

@@ -23,17 +23,6 @@ from microgradlike.compile.arrays import ArrayProgram, Part, execute
 from microgradlike.compile.rows import functions
 from microgradlike.compile.scalars import Scalars
 
-DTYPES = ("float64", "float32")
-
-_x64: Callable[[], Any]  # a context of this thread in which jax has float64
-if hasattr(jax, "enable_x64"):
-    _x64 = partial(jax.enable_x64, True)
-else:  # before jax 0.8
-    from jax import experimental
-
-    _x64 = experimental.enable_x64
-
-
 #: What the arrays of a block may take on a CPU, in bytes: what a processor has close by. An accelerator has
 #: memory that is fast, and takes the batch as a whole.
 _CACHE = 7 << 20
@@ -228,7 +217,7 @@ class Jax(ArrayProgram):
     def run(self, batch: Any, parameters: Sequence[float]) -> tuple[Any, Any]:
         """The wanted numbers, one array; and the outputs, a row for each example (None: there are none)."""
         if self.dtype == "float64":
-            with _x64():
+            with jax.enable_x64(True):
                 return self._run(batch, parameters)
         # On accelerators, products of float32 have fewer digits than that, unless one asks for them.
         with jax.default_matmul_precision(jax.config.jax_default_matmul_precision or "float32"):
@@ -244,8 +233,8 @@ class Jax(ArrayProgram):
     @staticmethod
     def first_nan(batch: Any) -> tuple[int, int] | None:
         """The row and the column of the first nan of a batch; looked for on the devices."""
-        there_is_one, row, column = _first_nan(batch)
-        return (int(row), int(column)) if there_is_one else None
+        there_is_one, place = _first_nan(batch)
+        return divmod(int(place), batch.shape[1]) if there_is_one else None
 
     def _run(self, batch: Any, parameters: Sequence[float]) -> tuple[Any, Any]:
         parts, shards, mesh = self._shared_out(batch)
@@ -297,8 +286,7 @@ def _mesh(devices: Any) -> Mesh:
 
 def _find_nan(batch: Any) -> Any:
     is_nan = jnp.isnan(batch)
-    row = is_nan.any(axis=1).argmax()
-    return is_nan.any(), row, is_nan[row].argmax()
+    return is_nan.any(), is_nan.argmax()
 
 
 _first_nan = jax.jit(_find_nan)

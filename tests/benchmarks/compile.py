@@ -126,7 +126,7 @@ def ours(task: Task, backend: str = "numpy") -> Iterator[list[Peer]]:
             theta = theta - task.rate * gradients
         return loss, gradients
 
-    if backend == "numpy":
+    if backend != "python":
         step = array_step
     note = f"blocks of {program._whole.block:,}" if backend == "numpy" and len(task.X) > 100 else ""
     yield [Peer(f"microgradlike, {backend}", step, note=note)]
@@ -134,6 +134,10 @@ def ours(task: Task, backend: str = "numpy") -> Iterator[list[Peer]]:
 
 def ours_python(task: Task) -> Iterator[list[Peer]]:
     yield from ours(task, "python")
+
+
+def ours_llvm(task: Task) -> Iterator[list[Peer]]:
+    yield from ours(task, "llvm")
 
 
 # ── Hand-written numpy ────────────────────────────────────────────────────────────────────────────────
@@ -782,7 +786,7 @@ def measure(
 
 
 def task_a(quick: bool) -> None:
-    makers = [ours, numpy_plain, numpy_blocked, micrograd, ddx, casadi, torch, jax, c_code]
+    makers = [ours, ours_llvm, numpy_plain, numpy_blocked, micrograd, ddx, casadi, torch, jax, c_code]
     for n in (10_000,) if quick else (10_000, 1_000_000):
         print(f"\nA: MLP(2, [16, 16, 1]), loss and gradient over {n:,} examples")
         rng = np.random.default_rng(1)
@@ -800,7 +804,7 @@ def task_b(quick: bool) -> None:
     print("\nB: MLP(64, [32, 10]), a full-batch step on 1,797 digits")
     X, t = digits()
     task = Task("B", (64, 32, 10), "cross-entropy", X, t, rate=0.5)
-    makers = [ours, numpy_plain, numpy_blocked, ddx, casadi, torch, jax, c_code]
+    makers = [ours, ours_llvm, numpy_plain, numpy_blocked, ddx, casadi, torch, jax, c_code]
     measure(task, makers, "milliseconds", lambda s: s * 1e3, {"numpy, blocked": 1.0}, 3 if quick else 15)
 
 
@@ -808,7 +812,7 @@ def task_c(quick: bool) -> None:
     print("\nC: the 2-2-1 sigmoid network, an epoch of XOR")
     X, t = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]), np.array([0.0, 1.0, 1.0, 0.0])
     task = Task("C", (2, 2, 1), "half squares", X, t, rate=0.5, sigmoid=True)
-    makers = [ours_python, ours, numpy_plain, micrograd, ddx, casadi, torch, jax, c_code]
+    makers = [ours_python, ours, ours_llvm, numpy_plain, micrograd, ddx, casadi, torch, jax, c_code]
     targets = {"micrograd, σ composed": 15.0}
     measure(task, makers, "microseconds", lambda s: s * 1e6, targets, 3 if quick else 15)
 
