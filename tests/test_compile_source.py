@@ -692,6 +692,15 @@ def test_a_matrix_product_as_a_factor_has_brackets(examples: int) -> None:
 
 
 @every_backend
+def test_a_quotient_as_a_factor_has_brackets(backend: str) -> None:
+    """a * b / c is (a * b) / c, and 1e200 * 1e200 is infinite."""
+    w, v, a, b = Value(1e200, "w"), Value(1.0, "v"), Value(1e200, "a"), Value(1e200, "b")
+    loss = mg.relu(dot([w, v], [a / b, sin(a)]))
+    program = mg.compile(loss, [a, b], [v], backend=backend)
+    assert program.value([[1e200, 1e200]]) == pytest.approx(loss.data, rel=1e-12)
+
+
+@every_backend
 def test_a_chain_of_twenty_thousand_operations(backend: str) -> None:
     w, x = Value(3.0, "w"), Value(0.5, "x")
     value = x

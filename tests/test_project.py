@@ -21,7 +21,7 @@ FLOORS = [
     {"nn", "losses", "optim", "formula", "gradcheck", "hand", "paths"},
     {"label", "picture", "data", "train", "scaling", "explain"},
     {"sketch", "report", "plot", "player"},
-    {"draw", "compile.names", "compile.ieee"},
+    {"draw", "compile.names", "compile.ieee", "compile.writing"},
     {"steps", "ripple", "compile.scalars"},
     {"compile.schedule", "compile.python", "compile.rows", "compile.vector"},
     {"compile.arrays"},

@@ -6,11 +6,12 @@ import inspect
 import linecache
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, SupportsFloat, TypeAlias
+from typing import Any
 
 from microgradlike.compile.program import Program, Result, ResultWithOutputs, load
 from microgradlike.compile.scalars import Scalars, lower
@@ -26,8 +27,6 @@ from microgradlike.engine import (
 from microgradlike.formula import with_recording
 
 __all__ = ["Program", "Result", "ResultWithOutputs", "compile"]
-
-Example: TypeAlias = Sequence[SupportsFloat | Sequence[SupportsFloat]]
 
 
 def compile(  # noqa: A001
@@ -58,7 +57,8 @@ def compile(  # noqa: A001
         outputs: Values of which the program returns the numbers for each example: predictions.
         reduce: "mean" or "sum", over the examples, of loss and gradients.
         backend: "numpy" (``pip install "microgradlike[compile]"``), "python" (the standard library
-            alone; faster for a few examples of a small graph), "jax" (``microgradlike[jax]``; for
+            alone; faster for a few examples of a small graph), "llvm" (``microgradlike[native]``; machine
+            code for graphs of up to 20,000 operations), "jax" (``microgradlike[jax]``; for
             accelerators and many devices, and inside other JAX code: `Program.jax_function`), or "auto":
             numpy where it is installed.
         allow_nan: take nan in a batch for a number like others.
@@ -188,10 +188,8 @@ def _leaves(loss: Any, inputs: Any) -> list[Value]:
 
 
 def _check_unique(leaves: Sequence[Value]) -> None:
-    names = [leaf.name for leaf in leaves if leaf.name]
-    twice = (
-        next((name for name in names if names.count(name) > 1), "") if len({*names}) < len(names) else ""
-    )
+    names = Counter(leaf.name for leaf in leaves if leaf.name)
+    twice = next((name for name, count in names.items() if count > 1), "")
     if len({*leaves}) < len(leaves) or twice:
         raise ValueError(
             f"two inputs are the same{', or have the same name' * bool(twice)}: {twice or 'a leaf'}"

@@ -6,7 +6,7 @@ from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from types import CodeType
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -26,25 +26,14 @@ from microgradlike.compile.schedule import (
     arrays_of,
     schedule,
 )
+from microgradlike.compile.writing import LINE, OPERATORS, Written
 from microgradlike.notation import Template, each, fill
 from microgradlike.ops import Op
 
-Written: TypeAlias = tuple[str, str]  # an expression, and how tightly it binds
-
-
-def _products(n: int) -> str:
-    half = n // 2
-    terms = [f"[{i}*] * [{half + i}^]" for i in range(half)]
-    return " + ".join([*terms, *(f"[{i}+]" for i in range(2 * half, n))])
-
-
-#: How a row is written, if not as np.name(a, b) or as a call of a function above.
+#: How a row is written, if not as np.name(a, b) or as a call of a function of `microgradlike.compile.rows`.
 _TEMPLATES: dict[Op, tuple[Template, str]] = {
-    ops.add: ("[0+] + [1+]", "+"),
-    ops.sub: ("[0+] - [1/]", "+"),
-    ops.mul: ("[0*] * [1^]", "*"),
+    **OPERATORS,
     ops.div: ("[0*] / [1^]", "*"),
-    ops.neg: ("-[0^]", "+"),
     ops.pow: ("np.power([0], [1])", "!"),
     ops.greater: ("([0] > [1]) * 1.0", "*"),
     ops.equal: ("([0] == [1]) * 1.0", "*"),
@@ -55,9 +44,7 @@ _TEMPLATES: dict[Op, tuple[Template, str]] = {
     ops.asinh: ("np.arcsinh([0])", "!"),
     ops.acosh: ("np.arccosh([0])", "!"),
     ops.atanh: ("np.arctanh([0])", "!"),
-    ops.sum: (each("[%d+]", " + "), "+"),
     ops.prod: (each("[%d^]", " * "), "*"),
-    ops.dot: (_products, "+"),  # a product with a matrix product in it has brackets
     ops.mean: (lambda n: " + ".join(f"[{i}*] / {n}" for i in range(n)), "+"),
     ops.hardtanh: ("clip([0], -1.0, 1.0)", "!"),
     ops.half_squared_error: ("0.5 * ([0+] - [1/])**2", "*"),
@@ -88,9 +75,6 @@ _ONE_BY_ONE = frozenset({ops.minimum, ops.maximum, ops.hypot})
 
 
 # ── Printing ──────────────────────────────────────────────────────────────────────────────────────────
-
-#: What is longer than this gets a line of its own.
-_LINE = 60
 
 #: More operands than this are not written one after the other: nested expressions have a limit.
 _NESTED = 30
@@ -128,7 +112,7 @@ class _Printer:
             written = self.write(instruction)
             nodes = sum(n >= 0 for n in out.members)
             nodes += sum(self.inner[array][0] for array in arrays_of(instruction) if array in self.inner)
-            short = len(written[0]) < _LINE
+            short = len(written[0]) < LINE
             if short and not out.named and uses[out] == 1 and out not in sliced and out not in results:
                 self.inner[out] = nodes, written
             else:

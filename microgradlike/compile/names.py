@@ -17,9 +17,6 @@ class Names:
         self._taken = set(taken)
         self._count: dict[str, int] = {}
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._taken
-
     def new(self, wish: str) -> str:
         """The name that is wished for, as an identifier, or if it is taken, that with a number."""
         name = identifier(wish)

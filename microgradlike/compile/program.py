@@ -45,7 +45,7 @@ class Program:
 
     Attributes:
         source: the code, in the names of the graph.
-        backend: "numpy" or "python".
+        backend: "numpy", "python", "llvm" or "jax".
         inputs: the names of the columns of a batch.
         parameters: the Values whose ``data`` are read at every call: those of ``wrt``, then the others.
 

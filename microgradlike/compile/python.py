@@ -12,32 +12,18 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any
 
 from microgradlike import ops
 from microgradlike.compile.ieee import ieee
 from microgradlike.compile.names import Names
 from microgradlike.compile.scalars import AFTER, BEFORE, EACH, Line, Scalars
-from microgradlike.notation import Template, each, fill, pairs
+from microgradlike.compile.writing import LINE, OPERATORS, Written
+from microgradlike.notation import Template, fill
 from microgradlike.ops import OPS, Op
-
-Written: TypeAlias = tuple[str, str]  # an expression, and how tightly it binds
-
-#: What is longer than this gets a line of its own.
-_LINE = 60
 
 #: A sum of more terms than this is `math.fsum`: nested expressions have a limit.
 _TERMS = 8
-
-#: The rows that raise nothing, as Python's operators.
-_OPERATORS: dict[Op, tuple[Template, str]] = {
-    ops.add: ("[0+] + [1+]", "+"),
-    ops.sub: ("[0+] - [1/]", "+"),
-    ops.mul: ("[0*] * [1^]", "*"),
-    ops.neg: ("-[0^]", "+"),
-    ops.sum: (each("[%d+]", " + "), "+"),
-    ops.dot: (pairs(" * "), "+"),
-}
 
 #: What is faster so than as a call, and may raise.
 _FAST: dict[Op, tuple[Template, str]] = {
@@ -136,7 +122,7 @@ class Python:
             written = self._written(op, [self._operand(a) for a in operands], safe=safe)
             nodes = 1 + sum(self._inner[a][1] for a in operands if a in self._inner)
             unnamed = n not in self.scalars.names and n not in self.scalars.adjoints
-            if unnamed and self._uses[n] == 1 and len(written[0]) < _LINE:
+            if unnamed and self._uses[n] == 1 and len(written[0]) < LINE:
                 self._inner[n] = written, nodes
             else:
                 columns = None if self.scalars.phases[n] == EACH else 1
@@ -153,7 +139,7 @@ class Python:
                 terms = products + terms[2 * half :]
             self._functions["sum_of"] = ops.sum
             return f"sum_of({', '.join(terms)})", "!"
-        known = _OPERATORS if safe else {**_OPERATORS, **_FAST}
+        known = OPERATORS if safe else {**OPERATORS, **_FAST}
         if op in known and (op is not ops.half_squared_error or len(operands) == 2):
             template, binding = known[op]
             return fill(template, operands), binding
