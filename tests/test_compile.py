@@ -3,6 +3,7 @@
 import copy
 import math
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -520,8 +521,91 @@ def test_numpy_is_imported_only_where_it_is_used() -> None:
     assert run(LIGHT) == ["[]", "['numpy']"]
 
 
-def test_auto_is_numpy_where_it_is_installed() -> None:
-    assert mg.compile(L, [x], [w]).backend == "numpy"
+AUTO = """
+import sys
+MISSING
+import microgradlike as mg
+from microgradlike import MLP, Value
+def program(sizes, **options):
+    model = MLP(sizes[0], sizes[1:])
+    loss = lambda x, t: mg.cross_entropy(model(x), t)
+    return mg.compile(loss, [[0.0] * sizes[0], 0], model.parameters(), **options)
+p = program([2, 4, 2])
+print(p.backend, "|", str(p).splitlines()[1])
+print(program([64, 32, 10]).backend)
+"""
+
+
+@pytest.mark.parametrize(
+    ("missing", "small", "reason", "large"),
+    [
+        ([], "llvm", "scalar operations are native code in less than a second", "numpy"),
+        (["llvmlite"], "numpy", 'not installed: pip install "microgradlike[native]"', "numpy"),
+        (["llvmlite", "numpy"], "python", 'not installed: pip install "microgradlike[compile]"', "python"),
+        (["numpy"], "python", 'not installed: pip install "microgradlike[compile]"', "python"),
+    ],
+)  # fmt: skip
+def test_auto_is_what_is_installed_and_fast(
+    missing: list[str], small: str, reason: str, large: str
+) -> None:
+    if not missing:
+        pytest.importorskip("llvmlite")
+    first, second = run(AUTO.replace("MISSING", "".join(f"sys.modules[{m!r}] = None;" for m in missing)))
+    backend, _, why = first.partition(" | ")
+    assert (backend, second) == (small, large)
+    assert reason in why
+
+
+def test_auto_for_large_graphs_looks_at_their_structure() -> None:
+    pytest.importorskip("llvmlite")
+    model = mg.MLP(16, [100, 10])
+    wide = mg.compile(lambda x: mg.mean(model(x)), [[0.0] * 16], model.parameters())
+    assert wide.backend == "numpy"
+    assert re.search(r"chosen, as \d,\d{3} scalar operations are matrices, about \d{3}", str(wide))
+    a, b = Value(0.5, "a"), Value(0.25, "b")
+    y = a
+    for i in range(1100):
+        y = mg.sin(y * b + 1 / (i + 1))
+    deep = mg.compile(y, [a], [b])
+    assert deep.backend == "llvm"
+    assert re.search(r"chosen, as [3-9],\d{3} scalar operations, about 1 to .* are no matrices", str(deep))
+
+
+def test_auto_falls_back_to_numpy_where_native_code_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    llvm = pytest.importorskip("microgradlike.compile.llvm")
+    monkeypatch.setattr(llvm, "_LINES", 10)
+    p = mg.compile(L, [x], [w])
+    assert p.backend == "numpy"
+    assert "chosen, as native code of" in str(p)
+    with pytest.raises(ValueError, match="would take long to compile"):
+        mg.compile(L, [x], [w], backend="llvm")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"backend": "numpy", "threads": 2}, "threads=2 is an option of llvm, not of the numpy backend"),
+        ({"backend": "python", "block": 8}, "block=8 is an option of numpy and jax, not of the python"),
+        ({"backend": "numpy", "block": 0}, "block is a number from 1, not 0"),
+        ({"backend": "numpy", "block": 2.5}, "block is a number from 1, not 2.5"),
+        ({"backend": "numpy", "block": True}, "block is a number from 1, not True"),
+        ({"dtype": "float32"}, "dtype='float32' is an option of jax, not of the"),
+        ({"dtype": "int8"}, "dtype='int8' is an option of jax, not of the"),
+    ],
+)
+def test_options_that_a_backend_has_not(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        mg.compile(L, [x], [w], **options)
+
+
+@pytest.mark.parametrize("size", [1, 7, 64])
+def test_the_block_is_what_is_asked_for(size: int) -> None:
+    batch = np.linspace(-1, 1, 100)[:, None]
+    one = mg.compile(L, [x], [w], backend="numpy")(batch)
+    p = mg.compile(L, [x], [w], backend="numpy", block=size)
+    assert f"blocks of {size} examples" in str(p)
+    assert p(batch).loss == pytest.approx(one.loss, rel=1e-13)
+    assert [*p(batch).gradients] == pytest.approx([*one.gradients], rel=1e-13)
 
 
 # ── Data that change ──────────────────────────────────────────────────────────────────────────────────

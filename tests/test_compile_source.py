@@ -208,7 +208,7 @@ def test_the_table_accounts_for_every_scalar_operation(activation: str) -> None:
     for backend in BACKENDS:
         program = mg.compile(loss, inputs, network.parameters(), backend=backend)
         title, *rest = str(program).splitlines()
-        assert title == f"{backend}: 5 inputs, {5 * 5 + 6 * 3} parameters"
+        assert title.startswith(f"{backend}: 5 inputs, {5 * 5 + 6 * 3} parameters")
         legend = dict(line.split(": ") for line in rest if ": " in line)
         if backend == "numpy":
             assert legend["X"] == "x1, x2, x3, x4"

@@ -1,20 +1,20 @@
 """compile: the graph of one example, recorded with plain Values, comes back as code for whole batches."""
 
 import gc
-import importlib.util
 import inspect
 import linecache
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from microgradlike.compile.choose import choose
 from microgradlike.compile.program import Program, Result, ResultWithOutputs, load
-from microgradlike.compile.scalars import Scalars, lower
+from microgradlike.compile.scalars import NotNativeError, Scalars, lower
 from microgradlike.engine import (
     Constant,
     Value,
@@ -41,6 +41,8 @@ def compile(  # noqa: A001
     check: bool = False,
     dtype: str | None = None,
     devices: Any = None,
+    threads: int | None = None,
+    block: int | None = None,
 ) -> Program:
     """Code that computes a loss and its gradients for a whole batch, from the graph of one example.
 
@@ -60,13 +62,18 @@ def compile(  # noqa: A001
             alone; faster for a few examples of a small graph), "llvm" (``microgradlike[native]``; machine
             code for graphs of up to 20,000 operations), "jax" (``microgradlike[jax]``; for
             accelerators and many devices, and inside other JAX code: `Program.jax_function`), or "auto":
-            numpy where it is installed.
+            the fastest that is installed, by measurement: llvm where that takes no longer than a second
+            to compile or where the graph is no network, else numpy, else python; ``print(program)`` says
+            why.
         allow_nan: take nan in a batch for a number like others.
         check: stop with a FloatingPointError where loss or gradients are not finite, with the name of the
             first such value and the index of the example.
         dtype: for "jax", what it computes in: "float64" (the default on a CPU; jax need not be set to it)
             or "float32" (the default on accelerators). The other backends compute in "float64".
         devices: for "jax", the devices that a batch is sharded over: a list, or a Mesh; by default all.
+        threads: for "llvm", how many compute a large batch; by default, and at most, one for each core.
+        block: for "numpy" and "jax", how many examples are computed at once; by default, what fits into
+            the processor's cache, and for "jax" on accelerators the whole batch.
 
     Raises:
         TypeError, ValueError: an argument is not what is said above; or the function uses the number of a
@@ -107,10 +114,10 @@ def compile(  # noqa: A001
     """
     if reduce not in {"mean", "sum"}:
         raise ValueError(f'reduce is "mean" or "sum", not {reduce!r}')
-    if backend == "auto":
-        backend = "numpy" if importlib.util.find_spec("numpy") else "python"
-    load(backend)
-    options = _options(backend, dtype, devices)
+    given = {"dtype": dtype, "devices": devices, "threads": threads, "block": block}
+    if backend != "auto":
+        load(backend)
+        _check_options(backend, given)
     if callable(loss):
         loss, leaves, outputs = _trace(loss, inputs, outputs)
     else:
@@ -124,21 +131,35 @@ def compile(  # noqa: A001
     wrt = _values("wrt", wrt)
     with _collector_off():
         scalars = with_recording(_with_gradients, loss, leaves, wrt, outputs)
-        return Program(
-            scalars, backend=backend, reduce=reduce, allow_nan=allow_nan, check=check, options=options
-        )
+        reason = ""
+        if backend == "auto":
+            backend, reason = choose(scalars)
+            _check_options(backend, given)
+        options = {name: value for name, value in given.items() if backend in _KNOWN_BY[name] and value}
+        arguments: dict[str, Any] = {"reduce": reduce, "allow_nan": allow_nan, "check": check}
+        try:
+            return Program(scalars, backend=backend, options=options, reason=reason, **arguments)
+        except NotNativeError as error:
+            if not reason:
+                raise
+            return Program(scalars, backend="numpy", options={}, reason=str(error), **arguments)
 
 
-def _options(backend: str, dtype: Any, devices: Any) -> dict[str, Any]:
-    if backend == "jax":
-        if dtype not in {None, "float64", "float32"}:
-            raise ValueError(f'dtype is "float64" or "float32", not {dtype!r}')
-        return {"dtype": dtype, "devices": devices}
-    if dtype not in {None, "float64"}:
-        raise ValueError(f'the {backend} backend computes in "float64", not {dtype!r}; jax has "float32"')
-    if devices is not None:
-        raise ValueError(f"the {backend} backend knows no devices; jax does")
-    return {}
+#: Which backends have which option.
+_KNOWN_BY = {"dtype": ("jax",), "devices": ("jax",), "threads": ("llvm",), "block": ("numpy", "jax")}
+
+
+def _check_options(backend: str, given: Mapping[str, Any]) -> None:
+    for name, value in given.items():
+        if backend not in _KNOWN_BY[name] and value is not None and (name, value) != ("dtype", "float64"):
+            others = " and ".join(_KNOWN_BY[name])
+            raise ValueError(f"{name}={value!r:.60} is an option of {others}, not of the {backend} backend")
+    for name in ("threads", "block"):
+        number = given[name]
+        if number is not None and (type(number) is not int or number < 1):
+            raise ValueError(f"{name} is a number from 1, not {number!r:.60}")
+    if given["dtype"] not in {None, "float64", "float32"}:
+        raise ValueError(f'dtype is "float64" or "float32", not {given["dtype"]!r:.60}')
 
 
 def _with_gradients(

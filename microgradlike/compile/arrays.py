@@ -80,7 +80,7 @@ _ONE_BY_ONE = frozenset({ops.minimum, ops.maximum, ops.hypot})
 _NESTED = 30
 
 
-class _Printer:
+class Printer:
     """Prints the instructions of a block; what has no name and is used once stands where it is used.
 
     Attributes:
@@ -377,8 +377,8 @@ class ArrayProgram:
             tail=[f"{array.name} /= n" for array in sums],
         )
 
-    def _print(self, instructions: Sequence[Instruction], results: Container[Array]) -> _Printer:
-        printer = _Printer(instructions, results, self.schedule.scalars.constants, self.namespace)
+    def _print(self, instructions: Sequence[Instruction], results: Container[Array]) -> Printer:
+        printer = Printer(instructions, results, self.schedule.scalars.constants, self.namespace)
         self.lines += printer.lines
         return printer
 

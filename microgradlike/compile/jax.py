@@ -5,11 +5,12 @@ sharded, the parameters are on each of them, and sums over the batch become redu
 
 XLA takes less care at the ends of the range of floats than IEEE 754: on a CPU, numbers below the smallest
 normal one are zero, and so is 1 / b for the largest, by which it multiplies; what is multiplied by a
-comparison that is false is 0, also nan.
+comparison that is false is 0, also nan. And it may compute a number twice, with different last bits, so
+that the largest of some numbers is none of them: where that matters, an array is computed `once`.
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,9 +20,12 @@ import numpy as np
 from jax.scipy.special import erf, erfc
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from microgradlike.compile.arrays import ArrayProgram, Part, execute
+from microgradlike import ops
+from microgradlike.compile.arrays import ArrayProgram, Part, Printer, execute
+from microgradlike.compile.batch import Arrays, some
 from microgradlike.compile.rows import functions
 from microgradlike.compile.scalars import Scalars
+from microgradlike.compile.schedule import Array, Elementwise, Instruction, arrays_of
 
 #: What the arrays of a block may take on a CPU, in bytes: what a processor has close by. An accelerator has
 #: memory that is fast, and takes the batch as a whole.
@@ -70,14 +74,47 @@ def _quotient(a: Any, b: Any) -> Any:
     return jnp.where((a == 0) & (b == 0), jnp.nan, a / jnp.where(b == 0, 0.0, b))
 
 
+_FUNCTIONS = functions(_Numpy(), erf, erfc)
+
+
+def _logsumexp(a: Any) -> Any:
+    return _FUNCTIONS["logsumexp"](jax.lax.optimization_barrier(a))  # which looks for the largest again
+
+
 _NAMESPACE = {
     "np": _Numpy(),
-    **functions(_Numpy(), erf, erfc),
+    **_FUNCTIONS,
+    "logsumexp": _logsumexp,
+    "once": jax.lax.optimization_barrier,
     "quotient": _quotient,
     # Of these jax would differentiate the composition wrongly where a = 0, or make float64 of float32.
     "sigmoid": jax.nn.sigmoid,
     "relu": jax.nn.relu,
 }
+
+
+# ── Batches ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+class OnDevices(Arrays):
+    """A batch that is on devices already is checked there, and stays."""
+
+    def __call__(self, batch: Any) -> Any:
+        if not isinstance(batch, jax.Array) or not _is_real(batch.dtype):
+            return super().__call__(batch)
+        if batch.ndim != 2 or batch.shape[1] != len(self.names):
+            raise ValueError(
+                f"a batch is a table, with a row of {len(self.names)} numbers ({some(self.names)}) for "
+                f"each example, not an array of shape {batch.shape}"
+            )
+        if not len(batch):
+            raise ValueError("the batch has no examples")
+        if not self.allow_nan:
+            there_is_one, place = _first_nan(batch)
+            if there_is_one:
+                row, column = divmod(int(place), batch.shape[1])
+                self.refuse_nan(row, self.names[column])
+        return batch
 
 
 # ── Programs ──────────────────────────────────────────────────────────────────────────────────────────
@@ -90,13 +127,16 @@ class Jax(ArrayProgram):
         scalars, roots, outputs: as for every backend.
         dtype: "float64" or "float32"; by default float64 on a CPU and float32 on accelerators.
         devices: a list of jax devices, or a Mesh; by default all that there are.
+        block: how many examples are computed at once, on each device; by default, on a CPU as many as
+            stay in its cache, else all.
 
     Attributes:
         mesh: the devices that a batch is sharded over.
         dtype: of the numbers that a call computes with.
-        block: how many examples are computed at once, on each device.
         where: dtype and devices, in words.
     """
+
+    reads = OnDevices
 
     def __init__(
         self,
@@ -105,6 +145,7 @@ class Jax(ArrayProgram):
         outputs: Sequence[int],
         dtype: str | None = None,
         devices: Any = None,
+        block: int | None = None,
     ) -> None:
         super().__init__(scalars, roots, outputs, {**_NAMESPACE})
         for name, thing in self.namespace.items():
@@ -115,10 +156,25 @@ class Jax(ArrayProgram):
         is_cpu = self.mesh.devices.flat[0].platform == "cpu"
         self.dtype = dtype or ("float64" if is_cpu else "float32")
         rows = sum(a.rows for a in [*(a for a, _ in s.inputs), *(i.out for i in s.each.instructions)]) or 1
-        self.block = min(max(_CACHE // (8 * rows) // 64 * 64, 64), 8192) if is_cpu else sys.maxsize
+        in_cache = min(max(_CACHE // (8 * rows) // 64 * 64, 64), 8192)
+        self.block = block or (in_cache if is_cpu else sys.maxsize)
         count, kind = self.mesh.size, self.mesh.devices.flat[0].device_kind
         self.where = f", {self.dtype} on {count} device{'s' * (count > 1)} ({kind})"
         self._jitted: dict[Any, Callable[..., Any]] = {}  # by where the results go
+
+    def _print(self, instructions: Sequence[Instruction], results: Container[Array]) -> Printer:
+        printer = super()._print(instructions, results)
+        # Which operand of a maximum is the largest, its derivative asks by a comparison with the maximum.
+        compared = {
+            array.name
+            for instruction in instructions
+            if isinstance(instruction, Elementwise) and instruction.op is ops.equal
+            for array in arrays_of(instruction)
+        }
+        for i, line in enumerate(printer.lines):
+            if line.name in compared:
+                printer.statements[i] += f"; {line.name} = once({line.name})"
+        return printer
 
     # ── To be traced ──────────────────────────────────────────────────────────────────────────────────
 
@@ -154,6 +210,7 @@ class Jax(ArrayProgram):
             execute(tail, names)
             for array in part.results:
                 known = known.at[s.slice_of(array)].set(names[array.name].ravel().astype(dtype))
+            known = jax.lax.optimization_barrier(known)
         return _at(known, self.wanted), outputs
 
     def _over_shards(self, part: Part, names: dict[str, Any], batch: Any, shards: int) -> tuple[Any, Any]:
@@ -223,19 +280,6 @@ class Jax(ArrayProgram):
         with jax.default_matmul_precision(jax.config.jax_default_matmul_precision or "float32"):
             return self._run(batch, parameters)
 
-    @staticmethod
-    def is_there(batch: Any) -> bool:
-        """Whether a batch is an array of real numbers on devices."""
-        return isinstance(batch, jax.Array) and (
-            jnp.issubdtype(batch.dtype, jnp.floating) or jnp.issubdtype(batch.dtype, jnp.integer)
-        )
-
-    @staticmethod
-    def first_nan(batch: Any) -> tuple[int, int] | None:
-        """The row and the column of the first nan of a batch; looked for on the devices."""
-        there_is_one, place = _first_nan(batch)
-        return divmod(int(place), batch.shape[1]) if there_is_one else None
-
     def _run(self, batch: Any, parameters: Sequence[float]) -> tuple[Any, Any]:
         parts, shards, mesh = self._shared_out(batch)
         key = shards, mesh
@@ -282,6 +326,10 @@ def _mesh(devices: Any) -> Mesh:
     if not devices.size or not all(isinstance(device, jax.Device) for device in devices):
         raise TypeError(f"devices is a list of jax devices, or a Mesh, not {devices!r:.60}")
     return Mesh(devices, ("batch",))
+
+
+def _is_real(dtype: Any) -> bool:
+    return bool(jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer))
 
 
 def _find_nan(batch: Any) -> Any:

@@ -18,8 +18,9 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from microgradlike import ops
+from microgradlike.compile.batch import Arrays
 from microgradlike.compile.python import names_of
-from microgradlike.compile.scalars import AFTER, BEFORE, EACH, Line, Scalars
+from microgradlike.compile.scalars import AFTER, BEFORE, EACH, Line, NotNativeError, Scalars
 from microgradlike.compile.vector import Code, Module, Vector, fma, inf, nan, select, sqrt
 from microgradlike.ops import Op
 
@@ -512,15 +513,29 @@ store:
         return self.function("after", arguments, code)
 
     def write_whole(self) -> str:
-        """All of a small batch: one call."""
+        """All of a small batch: one call, with one address of all that it computes in."""
         code = Code(self.module)
+        offset = 0
+        for name, length in self.memory().items():
+            code.write(f"%{name} = getelementptr double, ptr %memory, i64 {offset}")
+            offset += length
         code.write("call void @before(ptr %known)")
         code.write(
             "call void @piece(ptr %known, ptr %rows, i64 %n, ptr %scratch, ptr %outputs, ptr %totals)"
         )
         code.write("call void @after(ptr %known, ptr %totals, i64 1, i64 %n, ptr %results)")
-        arguments = "ptr %known, ptr %rows, i64 %n, ptr %scratch, ptr %outputs, ptr %totals, ptr %results"
-        return self.function("whole", arguments, code)
+        return self.function("whole", "ptr %memory, ptr %rows, i64 %n, ptr %outputs", code)
+
+    def memory(self) -> dict[str, int]:
+        """What a call computes in: how many numbers, in multiples of the longest vector."""
+        inputs, outputs, sums = len(self.scalars.inputs), len(self.outputs), len(self.sums)
+        lengths = {
+            "known": len(self.place),
+            "scratch": self.width * (2 * sums + _GROUPS * len(self.factors) + inputs + outputs),
+            "totals": sums,
+            "results": len(self.roots),
+        }
+        return {name: -(-length // 8) * 8 for name, length in lengths.items()}
 
 
 # ── Compiling ─────────────────────────────────────────────────────────────────────────────────────────
@@ -553,7 +568,7 @@ def _find_symbol(name: str) -> None:
     try:
         function = getattr(ctypes.CDLL(library), name)
     except (AttributeError, OSError):
-        raise ValueError(
+        raise NotNativeError(
             f"there is no function {name} in the C library of this computer ({platform.platform()}), which "
             'native code needs for this graph: compile it with backend="numpy"'
         ) from None
@@ -591,13 +606,19 @@ class _Memory:
 
     def __init__(self, code: "Llvm") -> None:
         p = code.printer
-        self.known, self.at_known = _aligned(len(p.place))
-        self.totals, self.at_totals = _aligned(len(p.sums))
-        self.results, self.at_results = _aligned(len(p.roots))
+        lengths = p.memory()
+        self.all, self.address = _aligned(sum(lengths.values()))
+        places, start = {}, 0
+        for name, length in lengths.items():
+            places[name] = start
+            start += length
+        self.at_known, self.at_scratch = self.address, self.address + 8 * places["scratch"]
+        self.at_results = self.address + 8 * places["results"]
+        self.parameters = self.all[: len(p.scalars.parameters)]
+        self.results = self.all[places["results"] :][: len(p.roots)]
         small = _SMALL // max(1, len(p.scalars.inputs))
         self.rows, self.at_rows = _aligned(small * len(p.scalars.inputs))
         self.rows = self.rows.reshape(small, len(p.scalars.inputs))
-        self.scratch, self.at_scratch = _aligned(code.scratch)
 
 
 class Llvm:
@@ -607,13 +628,20 @@ class Llvm:
         scalars: the lowered graph.
         roots: the numbers that are wanted: the loss, and maybe the gradients.
         outputs: what is wanted of each example.
-
-    Attributes:
-        threads: how many threads compute a large batch; the results do not depend on it.
+        threads: how many compute a large batch; by default as many as there are cores. The results do not
+            depend on it.
     """
 
-    def __init__(self, scalars: Scalars, roots: Sequence[int], outputs: Sequence[int]) -> None:
-        self.operations = _count(scalars, scalars.needed([*roots, *outputs]))
+    reads = Arrays
+
+    def __init__(
+        self,
+        scalars: Scalars,
+        roots: Sequence[int],
+        outputs: Sequence[int],
+        threads: int | None = None,
+    ) -> None:
+        self.operations = sum(map(scalars.count, scalars.needed([*roots, *outputs])))
         self._refuse_if(self.operations > LIMIT)
         machine, width = _machine()
         self.printer = printer = _Printer(scalars, roots, outputs, width)
@@ -624,21 +652,18 @@ class Llvm:
             _find_symbol(name)
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(text), machine)
         self._engine.finalize_object()
-        self.threads = _cores()
+        self.threads = threads or _cores()
+        self.where = f", vectors of {width} numbers"
         pointer, number = ctypes.c_void_p, ctypes.c_int64
         self._before = self._function("before", pointer)
         self._piece = self._function("piece", pointer, pointer, number, pointer, pointer, pointer)
         self._after = self._function("after", pointer, pointer, number, number, pointer)
-        self._whole = self._function("whole", pointer, pointer, number, *[pointer] * 4)
-        vectors = (
-            2 * len(printer.sums) + _GROUPS * len(printer.factors) + len(scalars.inputs) + len(outputs)
-        )
-        self.scratch = width * vectors
+        self._whole = self._function("whole", pointer, pointer, number, pointer)
         self._spare: list[_Memory] = []
 
     def _refuse_if(self, is_too_large: bool) -> None:
         if is_too_large:
-            raise ValueError(
+            raise NotNativeError(
                 f"native code of {self.operations:,} scalar operations would take long to compile (the "
                 f'limit is {LIMIT:,}, or less for long ones): compile this graph with backend="numpy"'
             )
@@ -665,7 +690,7 @@ class Llvm:
 
     def _run(self, memory: _Memory, batch: Any, parameters: Sequence[float]) -> tuple[Any, Any]:
         n = len(batch)
-        memory.known[: len(parameters)] = parameters
+        memory.parameters[:] = parameters
         if n <= len(memory.rows):
             memory.rows[:n] = batch
             at_rows = memory.at_rows
@@ -677,15 +702,7 @@ class Llvm:
             outputs = np.empty((n, len(self.printer.outputs)))
             at_outputs = outputs.ctypes.data
         if n < 2 * _PIECE:
-            self._whole(
-                memory.at_known,
-                at_rows,
-                n,
-                memory.at_scratch,
-                at_outputs,
-                memory.at_totals,
-                memory.at_results,
-            )
+            self._whole(memory.address, at_rows, n, at_outputs)
         else:
             self._in_pieces(memory, at_rows, n, at_outputs, [batch, outputs])
         return memory.results.copy(), outputs
@@ -715,7 +732,7 @@ class Llvm:
                 )
 
         def help_out(*_arrays: Any) -> None:  # which must not go while native code has their addresses
-            own, at_scratch = _aligned(self.scratch)
+            own, at_scratch = _aligned(self.printer.memory()["scratch"])
             work(at_scratch)
             del own
 
@@ -732,18 +749,6 @@ class Llvm:
         self._after(memory.at_known, at_totals, count, n, memory.at_results)
 
 
-def _count(scalars: Scalars, needed: Sequence[int]) -> int:
-    """Scalar operations: a dot product is as many as it has terms."""
-    return sum(_operations(scalars, n) for n in needed)
-
-
-def _operations(scalars: Scalars, n: int) -> int:
-    operands, op = scalars.operands[n], scalars.operations[n]
-    if op is None:
-        return 1 if n in scalars.means else 0
-    return max(1, len(operands) // 2 if op is ops.dot else len(operands) - 1)
-
-
 def _lines(printer: _Printer) -> Iterator[Line]:
     s, names = printer.scalars, printer.names
 
@@ -754,6 +759,6 @@ def _lines(printer: _Printer) -> Iterator[Line]:
         op = s.operations[n]
         if op:
             written, _ = op.write([text(a) for a in s.operands[n]])
-            yield Line(names[n], written, (1, None if s.phases[n] == EACH else 1), _operations(s, n))
+            yield Line(names[n], written, (1, None if s.phases[n] == EACH else 1), s.count(n))
         elif n in s.means:
             yield Line(names[n], f"mean of {'·'.join(text(a)[0] for a in s.means[n])}", (1, 1), 1)

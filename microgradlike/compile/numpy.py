@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from microgradlike.compile.arrays import ArrayProgram, execute
+from microgradlike.compile.batch import Arrays
 from microgradlike.compile.rows import functions
 from microgradlike.compile.scalars import Scalars
 
@@ -35,16 +36,22 @@ _NAMESPACE = {
 class Numpy(ArrayProgram):
     """A program for numpy.
 
-    Attributes:
-        block: how many examples are computed at once.
+    Args:
+        scalars, roots, outputs: as for every backend.
+        block: how many examples are computed at once; by default, as many as stay in the cache.
     """
 
-    def __init__(self, scalars: Scalars, roots: Sequence[int], outputs: Sequence[int]) -> None:
+    reads = Arrays
+
+    def __init__(
+        self, scalars: Scalars, roots: Sequence[int], outputs: Sequence[int], block: int | None = None
+    ) -> None:
         super().__init__(scalars, roots, outputs, {**_NAMESPACE})
         s = self.schedule
         arrays = [array for array, _ in s.inputs] + [i.out for i in s.each.instructions]
         bytes_each = 8 * sum(array.rows for array in arrays) or 1
-        self.block = min(max(_CACHE // bytes_each // 64 * 64, 64), 8192)
+        self.block = block or min(max(_CACHE // bytes_each // 64 * 64, 64), 8192)
+        self.where = f", blocks of {self.block:,} examples"
         self._spare: list[dict[str, Any]] = []
 
     def run(self, batch: Any, parameters: Sequence[float]) -> tuple[Any, Any]:

@@ -2,13 +2,13 @@
 
 import importlib.util
 import math
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
-from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple, NoReturn, SupportsFloat
 
 from microgradlike import ops
+from microgradlike.compile.batch import some
 from microgradlike.compile.ieee import ieee
 from microgradlike.compile.scalars import Line, Scalars
 from microgradlike.engine import real
@@ -78,16 +78,18 @@ class Program:
         reduce: str,
         allow_nan: bool,
         check: bool,
-        options: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any],
+        reason: str = "",
     ) -> None:
         names = [scalars.names.get(n, "") for n in scalars.inputs]
         self.inputs = [name or f"column {i}" for i, name in enumerate(names)]
-        self.backend = backend
-        self._scalars, self._backend = scalars, partial(load(backend), **(options or {}))
-        self._sum, self._allow_nan, self._check = reduce == "sum", allow_nan, check
+        self.backend, self._reason = backend, reason
+        self._scalars, self._backend = scalars, partial(load(backend), **options)
+        self._sum, self._check = reduce == "sum", check
         roots = [scalars.loss, *scalars.gradients]
         self.parameters = scalars.leaves
         self._whole = self._backend(scalars, roots, scalars.outputs)
+        self._rows = self._whole.reads(self.inputs, allow_nan)
         self._forward: Any = None
         self.source = Source(self._whole.source.rstrip())
 
@@ -193,110 +195,6 @@ class Program:
             self._complain(code, rows, parameters)
         return numbers, outputs
 
-    def _rows(self, batch: Any) -> Any:
-        """The batch as the backend takes it, checked."""
-        if isinstance(batch, Mapping) or hasattr(batch, "columns"):
-            batch = self._by_name(batch)
-        if self.backend == "jax" and self._whole.is_there(batch):
-            return self._on_device(batch)
-        if self.backend != "python":
-            return self._array(batch)
-        if hasattr(batch, "tolist"):
-            batch = batch.tolist()
-        return batch if _is_plain(batch, len(self.inputs)) else self._checked(batch)
-
-    def _array(self, batch: Any) -> Any:
-        import numpy as np
-
-        try:
-            array = np.asarray(batch)
-        except ValueError:  # ragged
-            self._checked(batch)
-            raise
-        if (
-            array.ndim != 2
-            or array.shape[1] != len(self.inputs)
-            or array.dtype.kind not in "fiub"
-            or not len(array)
-        ):
-            array = np.array(self._checked(batch))
-        array = np.asarray(array, np.float64)
-        if not self._allow_nan:
-            with np.errstate(all="ignore"):
-                total = np.vdot(array, array)  # the fastest that passes nan on
-            if np.isnan(total) and np.isnan(array).any():
-                self._checked(array.tolist())
-        return array
-
-    def _on_device(self, batch: Any) -> Any:
-        """A batch that is there already, checked there."""
-        names = _some(self.inputs)
-        if batch.ndim != 2 or batch.shape[1] != len(self.inputs):
-            raise ValueError(
-                f"a batch is a table, with a row of {len(self.inputs)} numbers ({names}) for each example, "
-                f"not an array of shape {batch.shape}"
-            )
-        if not len(batch):
-            raise ValueError("the batch has no examples")
-        place = None if self._allow_nan else self._whole.first_nan(batch)
-        if place is not None:
-            row, column = place
-            self._refuse_nan(row, self.inputs[column])
-        return batch
-
-    @staticmethod
-    def _refuse_nan(row: int, name: str) -> NoReturn:
-        raise ValueError(
-            f"row {row} of the batch, {name}, is nan: leave such rows out, or compile with allow_nan=True"
-        )
-
-    def _by_name(self, batch: Any) -> list[list[Any]]:
-        names = [*batch.columns] if hasattr(batch, "columns") else [*batch]
-        missing = [name for name in self.inputs if name not in names]
-        if missing:
-            raise ValueError(
-                f"the batch has no column {_some(missing)}; it has {_some([*map(str, names)]) or 'none'}"
-            )
-        for name in self.inputs:
-            if not hasattr(batch[name], "__iter__") or isinstance(batch[name], Mapping | Set | str | bytes):
-                raise TypeError(f"column {name} of the batch is {batch[name]!r:.60}, not a list of numbers")
-        columns = [list(batch[name]) for name in self.inputs]
-        lengths = {name: len(column) for name, column in zip(self.inputs, columns)}
-        if len({*lengths.values()}) > 1:
-            raise ValueError(f"the columns of the batch differ in length: {lengths}")
-        return [*map(list, zip(*columns))]
-
-    def _checked(self, batch: Any) -> list[list[float]]:
-        """The batch as lists of floats, cell by cell."""
-        width, names = len(self.inputs), _some(self.inputs)
-        if not hasattr(batch, "__len__") or isinstance(batch, str | bytes) or _shape(batch) == ():
-            raise TypeError(f"a batch is a table, with a row for each example, not {batch!r:.60}")
-        if len(batch) == 0:
-            raise ValueError("the batch has no examples")
-        rows = []
-        for i, row in enumerate(batch):
-            if not hasattr(row, "__len__") or isinstance(row, Mapping | Set | str | bytes):
-                raise TypeError(
-                    f"a batch is a table, with a row of {width} numbers ({names}) for each example, "
-                    f"but row {i} is {row!r:.60}; for one example, write [[…]]"
-                )
-            if len(row) != width:
-                s = "" if len(row) == 1 else "s"
-                raise ValueError(
-                    f"row {i} of the batch has {len(row)} number{s}, but the inputs are {width}: {names}"
-                )
-            numbers = []
-            for name, cell in zip(self.inputs, row):
-                try:
-                    number = real(cell)
-                except (TypeError, OverflowError) as error:
-                    raise type(error)(f"row {i} of the batch, {name}: {error}") from None
-                if math.isnan(number) and not self._allow_nan:
-                    self._refuse_nan(i, name)
-                numbers.append(number)
-            rows.append(numbers)
-        return rows
-
     def _complain(self, code: Any, rows: Any, parameters: Sequence[float]) -> NoReturn:
         """Find the first example, and in it the first value, that is not finite."""
 
@@ -374,16 +272,17 @@ class Program:
         widths = [max(len(row[i]) for row in rows) for i in range(3)]
         head = f"{self.backend}: {len(self.inputs)} inputs, {len(self.parameters)} parameters"
         head += getattr(self._whole, "where", "")
+        head += f"\nchosen, as {self._reason}" if self._reason else ""
         table = [f"{a:{widths[0]}}  {b:{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
         legend: dict[str, list[str]] = getattr(self._whole, "legend", {})
-        return "\n".join([head, *(f"{name}: {_some(members)}" for name, members in legend.items()), *table])
+        return "\n".join([head, *(f"{name}: {some(members)}" for name, members in legend.items()), *table])
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Program cannot be pickled or copied: keep the model, and compile it again")
 
     def __repr__(self) -> str:
         wrt = len(self._scalars.wrt)
-        return f"<Program of {_some(self.inputs)} for {self.backend}, {wrt} gradient{'s' * (wrt != 1)}>"
+        return f"<Program of {some(self.inputs)} for {self.backend}, {wrt} gradient{'s' * (wrt != 1)}>"
 
 
 def load(backend: str) -> Callable[..., Any]:
@@ -427,25 +326,5 @@ def load(backend: str) -> Callable[..., Any]:
     )
 
 
-def _is_plain(batch: Any, width: int) -> bool:
-    """Whether these are rows of floats without nan: found out fast, by adding them up."""
-    try:
-        if {*map(len, batch)} != {width} or {*map(type, chain.from_iterable(batch))} != {float}:
-            return False
-        if not {*map(type, batch)} <= {list, tuple}:
-            return False
-    except TypeError:
-        return False
-    return not math.isnan(sum(map(sum, batch)))
-
-
-def _shape(batch: Any) -> Any:
-    return getattr(batch, "shape", None)
-
-
 def _finite(numbers: Any) -> bool:
     return all(math.isfinite(number) for number in numbers)
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names) if len(names) <= 6 else f"{', '.join(names[:3])}, …, {names[-1]}"

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from microgradlike import ops
+from microgradlike.compile.batch import Lists
 from microgradlike.compile.ieee import ieee
 from microgradlike.compile.names import Names
 from microgradlike.compile.scalars import AFTER, BEFORE, EACH, Line, Scalars
@@ -44,6 +45,8 @@ class Python:
         roots: the numbers that are wanted: the loss, and maybe the gradients.
         outputs: what is wanted of each example.
     """
+
+    reads = Lists
 
     def __init__(self, scalars: Scalars, roots: Sequence[int], outputs: Sequence[int]) -> None:
         self.scalars, self.roots, self.outputs = scalars, roots, outputs

@@ -32,6 +32,10 @@ PAIRED = frozenset({ops.dot, ops.half_squared_error})
 _GATHERED = frozenset({ops.add, ops.sum, ops.dot, ops.mul})
 
 
+class NotNativeError(ValueError):
+    """A graph is not made for native code; the message says why."""
+
+
 @dataclass(frozen=True)
 class Line:
     """A line of a source: what it makes, of which shape, and how many scalar operations that stands for.
@@ -236,6 +240,13 @@ class Scalars:
                     seen.add(operand)
                     stack.append(operand)
         return sorted(seen)
+
+    def count(self, number: int) -> int:
+        """How many scalar operations an instruction is: a dot product, as many as it has terms."""
+        operands, op = self.operands[number], self.operations[number]
+        if op is None:
+            return 1 if number in self.means else 0
+        return max(1, len(operands) // 2 if op is ops.dot else len(operands) - 1)
 
 
 def lower(
