@@ -26,7 +26,6 @@ FLOORS = [
     {
         "compile.schedule",
         "compile.python",
-        "compile.batch",
         "compile.choose",
         "compile.rows",
         "compile.vector",

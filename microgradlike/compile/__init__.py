@@ -135,7 +135,9 @@ def compile(  # noqa: A001
         if backend == "auto":
             backend, reason = choose(scalars)
             _check_options(backend, given)
-        options = {name: value for name, value in given.items() if backend in _KNOWN_BY[name] and value}
+        options = {
+            name: value for name, value in given.items() if backend in _KNOWN_BY[name] and value is not None
+        }
         arguments: dict[str, Any] = {"reduce": reduce, "allow_nan": allow_nan, "check": check}
         try:
             return Program(scalars, backend=backend, options=options, reason=reason, **arguments)
