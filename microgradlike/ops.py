@@ -258,12 +258,17 @@ def _selu(a: float) -> float:
     return _SELU_SCALE * _elu(a, _SELU_ALPHA)
 
 
-def _silu(a: float) -> float:
-    return a * _sigmoid(a)
+def _silu(a: Any) -> Any:
+    return a * sigmoid(a)
 
 
-def _gelu(a: float) -> float:
-    return a * float(_normal_cdf(a))
+def _silu_partial(a: Any) -> Any:
+    s = sigmoid(a)
+    return s * (1 + a * (1 - s))
+
+
+def _gelu(a: Any) -> Any:
+    return a * _normal_cdf(a)
 
 
 def _normal_cdf(a: Any) -> Any:
@@ -436,8 +441,8 @@ leaky_relu = _row("leaky_relu", _leaky_relu, lambda out, a, slope: (where(greate
 elu        = _row("elu",        _elu,        _elu_partials)
 selu       = _row("selu",       _selu,       lambda out, a: (_SELU_SCALE * _elu_partials(out, a, _SELU_ALPHA)[0],))
 softplus   = _row("softplus",   _softplus,   lambda out, a: (sigmoid(a),))
-silu       = _row("silu",       _silu,       lambda out, a: (sigmoid(a) * (1 + a * sigmoid(-a)),))
-gelu       = _row("gelu",       _gelu,       lambda out, a: (_normal_cdf(a) + a * _normal_pdf(a),))
+silu       = _row("silu",       _silu,       lambda out, a: (_silu_partial(a),), composed=True)
+gelu       = _row("gelu",       _gelu,       lambda out, a: (_normal_cdf(a) + a * _normal_pdf(a),), composed=True)
 softsign   = _row("softsign",   _softsign,   lambda out, a: (1 / (1 + abs(a)) / (1 + abs(a)),))
 hardtanh   = _row("hardtanh",   _hardtanh,   lambda out, a: (greater(1.0, abs(a)),))
 clip       = _row("clip",       _clip,       _clip_partials)

@@ -1,11 +1,15 @@
 """The speed of compiled graphs beside hand-written numpy, five libraries and C, all measured in one run.
 
-    pip install -e ".[compile,bench]"
-    python tests/benchmarks/compile.py            # --task A, B, C, lowering or digits; --quick; --cores 1
+    pip install -e ".[compile,native,bench]"
+    python tests/benchmarks/compile.py            # --task A, B, C or another; --quick; --cores 1
 
 A: loss and gradient of the mean squared error of MLP(2, [16, 16, 1]).
 B: a full-batch step (loss, gradient, update) of MLP(64, [32, 10]), cross-entropy, on scikit-learn's digits.
 C: an epoch of the 2-2-1 sigmoid network on XOR, update included.
+activations: A, with tanh and with sigmoid in the place of relu.
+untuned: MLP(3, [24, 24, 24, 2]) with silu, cross-entropy: a network for which nothing was tuned.
+threads: how much faster two threads of native code are than one; needs two cores.
+first: seconds from the call of compile to the first gradient by native code, in fresh processes.
 lowering: seconds and memory that it takes to compile graphs of many sizes, each in a process of its own.
 digits: training to held-out accuracy, compilation included.
 
@@ -13,7 +17,8 @@ All numbers are 64-bit. Each peer computes from the same parameters, and may lay
 before the clock runs; where the size of a block matters, the fastest of several is kept. Before anything
 is timed, the loss, every gradient, and the loss of a second step, which shows that the update was made,
 are compared with hand-written numpy's. Peers take turns, round by round, and a ratio is that of one
-round, so what slows the machine for a while slows all. Threads are each library's own choice; hand-written
+round, so what slows the machine for a while slows all. "ours" is the first line; other backends of ours
+have tables of ratios of their own, below. Threads are each library's own choice; hand-written
 C has one. Where others use the machine, too, threads that wait for each other make the times of numpy
 and torch meaningless: --cores 1 is for that. Then the clock is that of the process, which stands still
 while others run. A peer that is not installed is left out, and a line says so.
@@ -59,12 +64,18 @@ class Task:
     X: Any  # a row for each example
     t: Any
     rate: float = 0.0  # of learning; 0: there is no update
-    sigmoid: bool = False  # in all layers; else relu, but in the last layer
+    hidden: str = "relu"  # the activation of all layers but the last: "relu", "sigmoid", "tanh", "silu"
+    output: str = ""  # that of the last layer: none, or "sigmoid"
 
     @property
     def shapes(self) -> list[tuple[int, int]]:
         """Of each layer's weights, with the bias as their last column."""
         return [(m, n + 1) for n, m in zip(self.sizes, self.sizes[1:])]
+
+    @property
+    def activations(self) -> list[str]:
+        """Of each layer."""
+        return [self.hidden] * (len(self.sizes) - 2) + [self.output]
 
     def parameters(self) -> list[Any]:
         """Of each layer a matrix [W b]; a fresh copy, the same in every process."""
@@ -93,20 +104,9 @@ def vector(matrices: Sequence[Any]) -> Any:
 # ── Ours ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def ours(task: Task, backend: str = "numpy") -> Iterator[list[Peer]]:
-    if task.sigmoid:
-        model = mg.MLP(task.sizes[0], task.sizes[1:], activation="sigmoid", output_activation="sigmoid")
-    else:
-        model = mg.MLP(task.sizes[0], task.sizes[1:])
-    parameters = model.parameters()
-    for p, number in zip(parameters, vector(task.parameters()).tolist(), strict=True):
-        p.data = number
-    loss: Callable[[Any, Any], Any] = {
-        "squares": lambda x, t: (model(x) - t) ** 2,
-        "half squares": lambda x, t: mg.half_squared_error(model(x), t),
-        "cross-entropy": lambda x, t: mg.cross_entropy(model(x), t),
-    }[task.loss]
-    program = mg.compile(loss, [[0.0] * task.sizes[0], 0.0], parameters, backend=backend)
+def ours(task: Task, backend: str = "numpy", name: str = "", **options: Any) -> Iterator[list[Peer]]:
+    loss, inputs, parameters = recorded(task)
+    program = mg.compile(loss, inputs, parameters, backend=backend, **options)
     batch: Any = np.column_stack([task.X, task.t])
     if backend == "python":
         batch = batch.tolist()
@@ -129,7 +129,22 @@ def ours(task: Task, backend: str = "numpy") -> Iterator[list[Peer]]:
     if backend != "python":
         step = array_step
     note = f"blocks of {program._whole.block:,}" if backend == "numpy" and len(task.X) > 100 else ""
-    yield [Peer(f"microgradlike, {backend}", step, note=note)]
+    yield [Peer(f"microgradlike, {name or backend}", step, note=note)]
+
+
+def recorded(task: Task) -> tuple[Callable[[Any, Any], Any], list[Any], list[Any]]:
+    """What is compiled: the loss of one example, such an example, and the parameters."""
+    output = task.output or "linear"
+    model = mg.MLP(task.sizes[0], task.sizes[1:], activation=task.hidden, output_activation=output)
+    parameters = model.parameters()
+    for p, number in zip(parameters, vector(task.parameters()).tolist(), strict=True):
+        p.data = number
+    losses: dict[str, Callable[[Any, Any], Any]] = {
+        "squares": lambda x, t: (model(x) - t) ** 2,
+        "half squares": lambda x, t: mg.half_squared_error(model(x), t),
+        "cross-entropy": lambda x, t: mg.cross_entropy(model(x), t),
+    }
+    return losses[task.loss], [[0.0] * task.sizes[0], 0.0], parameters
 
 
 def ours_python(task: Task) -> Iterator[list[Peer]]:
@@ -140,12 +155,76 @@ def ours_llvm(task: Task) -> Iterator[list[Peer]]:
     yield from ours(task, "llvm")
 
 
+def ours_llvm_alone(task: Task) -> Iterator[list[Peer]]:
+    yield from ours(task, "llvm", "llvm, 1 thread", threads=1)
+
+
+def ours_llvm_pair(task: Task) -> Iterator[list[Peer]]:
+    yield from ours(task, "llvm", "llvm, 2 threads", threads=2)
+
+
+def ours_jax(task: Task) -> Iterator[list[Peer]]:
+    """What a user's own JAX code would make of `jax_function`; the arrays are on the device already."""
+    import jax as library
+    import jax.numpy as jnp
+
+    library.config.update("jax_enable_x64", True)
+    loss, inputs, parameters = recorded(task)
+    program = mg.compile(loss, inputs, parameters, backend="jax", dtype="float64")
+    batch = jnp.asarray(np.column_stack([task.X, task.t]))
+    theta = jnp.asarray([p.data for p in parameters])
+
+    def update(theta: Any, batch: Any) -> Any:
+        number, gradients = program.jax_function(theta, batch)
+        return number, gradients, theta - task.rate * gradients
+
+    plain, moving = library.jit(program.jax_function), library.jit(update)
+    state = [theta]
+
+    def step() -> tuple[float, Any]:
+        if task.rate:
+            number, gradients, state[0] = moving(state[0], batch)
+        else:
+            number, gradients = plain(theta, batch)
+        return float(number), library.block_until_ready(gradients)
+
+    note = f"blocks of {program._whole.block:,}" if len(task.X) > program._whole.block else ""
+    yield [Peer("microgradlike, jax", step, note=note)]
+
+
 # ── Hand-written numpy ────────────────────────────────────────────────────────────────────────────────
 
 
 def softmax(z: Any) -> Any:
     e = np.exp(z - z.max(axis=0))
     return e / e.sum(axis=0)
+
+
+def activate(name: str, z: Any) -> tuple[Any, Any]:
+    """The activation, and what its derivative is made from."""
+    if name == "sigmoid":
+        h = 1 / (1 + np.exp(-z))
+    elif name == "tanh":
+        h = np.tanh(z)
+    elif name == "silu":
+        s = 1 / (1 + np.exp(-z))
+        h = z * s
+        return h, (h, s)
+    else:
+        h = np.maximum(z, 0) if name == "relu" else z
+    return h, h
+
+
+def chain(name: str, d: Any, kept: Any) -> Any:
+    """The derivative by z, from that by the activation."""
+    if name == "sigmoid":
+        return d * kept * (1 - kept)
+    if name == "tanh":
+        return d * (1 - kept * kept)
+    if name == "silu":
+        h, s = kept
+        return d * (s + h * (1 - s))
+    return d * (kept > 0) if name == "relu" else d
 
 
 def numpy_plain(task: Task) -> Iterator[list[Peer]]:
@@ -155,14 +234,11 @@ def numpy_plain(task: Task) -> Iterator[list[Peer]]:
     X, T = np.ascontiguousarray(task.X.T), np.ascontiguousarray(task.targets.T)
 
     def step() -> tuple[float, Any]:
-        H = [X]
-        for i, (W, b) in enumerate(weights):
-            Z = W @ H[-1] + b
-            if task.sigmoid:
-                Z = 1 / (1 + np.exp(-Z))
-            elif i < len(weights) - 1:
-                Z = np.maximum(Z, 0)
-            H.append(Z)
+        H, kept = [X], []
+        for (W, b), activation in zip(weights, task.activations):
+            h, k = activate(activation, W @ H[-1] + b)
+            H.append(h)
+            kept.append(k)
         Y = H.pop()
         if task.loss == "cross-entropy":
             P = softmax(Y)
@@ -171,14 +247,12 @@ def numpy_plain(task: Task) -> Iterator[list[Peer]]:
             loss, D = ((Y - T) ** 2).mean(), 2 * (Y - T) / n
         else:
             loss, D = 0.5 * ((Y - T) ** 2).mean(), (Y - T) / n
-        if task.sigmoid:
-            D = D * Y * (1 - Y)
         gradients = []
-        for (W, _), h in zip(reversed(weights), reversed(H)):
-            gradients.append((D @ h.T, D.sum(axis=1, keepdims=True)))
-            if h is not X:
-                D = W.T @ D
-                D = D * h * (1 - h) if task.sigmoid else D * (h > 0)
+        for i in range(len(weights) - 1, -1, -1):
+            D = chain(task.activations[i], D, kept[i])
+            gradients.append((D @ H[i].T, D.sum(axis=1, keepdims=True)))
+            if i:
+                D = weights[i][0].T @ D
         gradients.reverse()
         if task.rate:
             for pair, derivatives in zip(weights, gradients):
@@ -190,7 +264,10 @@ def numpy_plain(task: Task) -> Iterator[list[Peer]]:
 
 
 def numpy_blocked(task: Task) -> Iterator[list[Peer]]:
-    """Blocks that stay in the cache, nothing allocated; the bias as its own term, or as a row of ones."""
+    """Blocks that stay in the cache, nothing allocated; the bias as its own term, or as a row of ones.
+
+    For relu only.
+    """
     n = len(task.X)
     blocks = [b for b in (256, 512, 1024, 1536, 2048, 3072, 4096, 8192, 16384) if b < 2 * n]
     if n > 2000:
@@ -304,7 +381,7 @@ def finish(task: Task, layers: list[Any], loss: float, gradients: list[Any]) -> 
 
 
 def micrograd(task: Task) -> Iterator[list[Peer]]:
-    if task.sigmoid:
+    if task.output == "sigmoid":
         for sigmoid in ("composed", "one node"):
             yield [micrograd_peer(task, f"micrograd, σ {sigmoid}", sigmoid, len(task.X))]
     else:
@@ -314,7 +391,7 @@ def micrograd(task: Task) -> Iterator[list[Peer]]:
 
 def micrograd_peer(task: Task, name: str, sigmoid: str, examples: int) -> Peer:
     engine = micrograd_engine(sigmoid)
-    model = engine.sigmoid_network() if task.sigmoid else engine.MLP(task.sizes[0], list(task.sizes[1:]))
+    model = engine.sigmoid_network() if task.output else engine.MLP(task.sizes[0], list(task.sizes[1:]))
     parameters = model.parameters()
     for p, number in zip(parameters, vector(task.parameters()).tolist(), strict=True):
         p.data = number
@@ -341,16 +418,16 @@ def node_by_node(
 ) -> Any:
     """The loss of one example in the scalars of ddx or of casadi."""
     i = 0
-    for k, (m, n) in enumerate(task.shapes):
+    for (m, n), activation in zip(task.shapes, task.activations):
         outputs = []
         for _ in range(m):
             z = w[i + n - 1]
             for j in range(n - 1):
                 z = z + w[i + j] * x[j]
             i += n
-            if task.sigmoid:
+            if activation == "sigmoid":
                 z = 1 / (1 + library.exp(-z))
-            elif k < len(task.shapes) - 1:
+            elif activation == "relu":
                 z = maximum(z, 0.0)
             outputs.append(z)
         x = outputs
@@ -469,12 +546,10 @@ def torch(task: Task) -> Iterator[list[Peer]]:
 
     def step() -> tuple[float, Any]:
         h = X
-        for i, (W, b) in enumerate(weights):
+        for (W, b), activation in zip(weights, task.activations):
             h = functions.linear(h, W, b)
-            if task.sigmoid:
-                h = library.sigmoid(h)
-            elif i < len(weights) - 1:
-                h = library.relu(h)
+            if activation:
+                h = getattr(library, activation)(h)
         if task.loss == "cross-entropy":
             loss = functions.cross_entropy(h, t)
         else:
@@ -502,12 +577,10 @@ def jax(task: Task) -> Iterator[list[Peer]]:
     parameters = [(jnp.asarray(A[:, :-1]), jnp.asarray(A[:, -1])) for A in task.parameters()]
 
     def example(weights: Any, x: Any, t: Any) -> Any:
-        for i, (W, b) in enumerate(weights):
+        for (W, b), activation in zip(weights, task.activations):
             x = W @ x + b
-            if task.sigmoid:
-                x = library.nn.sigmoid(x)
-            elif i < len(weights) - 1:
-                x = library.nn.relu(x)
+            if activation:
+                x = getattr(library.nn, activation)(x)
         if task.loss == "cross-entropy":
             return -library.nn.log_softmax(x)[t]
         return (x[0] - t) ** 2 * (0.5 if task.loss == "half squares" else 1.0)
@@ -556,6 +629,10 @@ static inline real each_sigmoid(real z) {{
     for (int i = 0; i < N; i++) AT(z, i) = 1 / (1 + exp(-AT(z, i)));
     return z;
 }}
+static inline real each_tanh(real z) {{
+    for (int i = 0; i < N; i++) AT(z, i) = tanh(AT(z, i));
+    return z;
+}}
 /* p: the parameters; g: their gradients; X: the examples; T: a target each. */
 double step(double *p, double *g, const real *X, const double *T, long n, double rate) {{
     static real G[{size}];
@@ -567,13 +644,26 @@ double step(double *p, double *g, const real *X, const double *T, long n, double
 """
 
 C_FORWARD = """
-        real h{l}[{m}];
+        real h{l}[{m}], s{l}[{m}];
         for (int j = 0; j < {m}; j++) {{
             real z = h{k}[0] * p[{at} + j * {n1}];
             for (int i = 1; i < {n}; i++) z += h{k}[i] * p[{at} + j * {n1} + i];
-            h{l}[j] = {activation}(z + p[{at} + j * {n1} + {n}]);
+            z += p[{at} + j * {n1} + {n}];
+            {activation};
         }}
 """
+
+#: Of an activation: what it is, and the derivative by z from that by h.
+C_ACTIVATIONS = {
+    "": ("h{l}[j] = z", ""),
+    "relu": ("h{l}[j] = relu(z)", "if_positive(h{k}[i], d{k}[i])"),
+    "sigmoid": ("h{l}[j] = each_sigmoid(z)", "d{k}[i] * h{k}[i] * (1 - h{k}[i])"),
+    "tanh": ("h{l}[j] = each_tanh(z)", "d{k}[i] * (1 - h{k}[i] * h{k}[i])"),
+    "silu": (
+        "s{l}[j] = each_sigmoid(z); h{l}[j] = z * s{l}[j]",
+        "d{k}[i] * (s{k}[i] + h{k}[i] * (1 - s{k}[i]))",
+    ),
+}
 
 C_LOSS = {
     "squares": """
@@ -640,15 +730,14 @@ def c_source(task: Task, lanes: int) -> str:
     for l, (m, n1) in enumerate(task.shapes, 1):
         places.append({"l": l, "k": l - 1, "m": m, "n": n1 - 1, "n1": n1, "at": at})
         at += m * n1
-    for place in places:
-        activation = "each_sigmoid" if task.sigmoid else "relu" if place is not places[-1] else ""
-        texts.append(C_FORWARD.format(**place, activation=activation))
+    for place, activation in zip(places, task.activations):
+        forward = C_ACTIVATIONS[activation][0].format(**place)
+        texts.append(C_FORWARD.format(**place, activation=forward))
     texts.append(C_LOSS[task.loss].format(**places[-1]))
     for place in reversed(places):
         texts.append(C_GRADIENT.format(**place))
         if place["k"]:
-            h, d = (f"{letter}{place['k']}[i]" for letter in "hd")
-            derivative = f"{d} * {h} * (1 - {h})" if task.sigmoid else f"if_positive({h}, {d})"
+            derivative = C_ACTIVATIONS[task.hidden][1].format(**place)
             texts.append(C_BACKWARD.format(**place, derivative=derivative))
     return "".join(texts) + C_END.format(size=size)
 
@@ -749,6 +838,13 @@ def short(number: float) -> str:
     return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
 
 
+def ratio_of(ratios: Sequence[float], target: float) -> str:
+    """The median and the range, and the target, unless it is 0."""
+    ratio = statistics.median(ratios)
+    text = f"{short(ratio):>13} ×  {f'{short(min(ratios))} to {short(max(ratios))}':20}"
+    return text + (f"{target:g}" + " MISSED" * (ratio < target) if target else "")
+
+
 def measure(
     task: Task,
     makers: Sequence[Callable[[Task], Iterator[list[Peer]]]],
@@ -756,8 +852,13 @@ def measure(
     scale: Callable[[float], float],
     targets: Mapping[str, float],
     rounds: int,
-) -> None:
-    """A line for each peer, the first of which is ours; `scale` makes numbers of a unit from seconds."""
+    others: Mapping[str, Mapping[str, float]] | None = None,
+) -> dict[tuple[str, str], float]:
+    """A line for each peer, the first of which is ours; `scale` makes numbers of a unit from seconds.
+
+    `others` are more of ours: for each, the peers that its ratios are shown for, with their targets, or 0.
+    These ratios are returned.
+    """
     peers = list(peers_of(task, makers))
     collect()
     freeze()  # nobody's collector goes through what the others have loaded
@@ -768,53 +869,124 @@ def measure(
         [seconds(peer.step, k) * n / (peer.examples or n) for peer, k in zip(peers, steps)]
         for _ in range(rounds)
     ]
-    print(f"{unit:28}{'median':>9}  {'range':22}{'ours is faster':>15}  {'range':20}target")
-    for peer, column in zip(peers, zip(*times)):
-        numbers = sorted(map(scale, column))
-        ratios = sorted(other / mine[0] for mine, other in zip(times, column))
-        median, ratio = statistics.median(numbers), statistics.median(ratios)
-        line = f"{peer.name:28}{short(median):>9}  {f'{short(numbers[0])} to {short(numbers[-1])}':22}"
+    columns = {peer.name: column for peer, column in zip(peers, zip(*times))}
+
+    def ratios(own: str, other: str) -> list[float]:
+        return [b / a for a, b in zip(columns[own], columns[other])]
+
+    print(f"{unit:30}{'median':>9}  {'range':22}{'ours is faster':>15}  {'range':20}target")
+    for peer in peers:
+        numbers = sorted(map(scale, columns[peer.name]))
+        median = statistics.median(numbers)
+        line = f"{peer.name:30}{short(median):>9}  {f'{short(numbers[0])} to {short(numbers[-1])}':22}"
         if peer is not peers[0]:
-            target = targets.get(peer.name)
-            line += f"{short(ratio):>13} ×  {f'{short(ratios[0])} to {short(ratios[-1])}':20}"
-            line += f"{f'{target:g}' if target else ''}{' MISSED' if target and ratio < target else ''}"
+            line += ratio_of(ratios(peers[0].name, peer.name), targets.get(peer.name, 0))
         note = f"{peer.examples} examples" if peer.examples else peer.note
-        print(f"{line:108}  {note}".rstrip(), flush=True)
+        print(f"{line:110}  {note}".rstrip(), flush=True)
+    results = {}
+    for own, wanted in (others or {}).items():
+        shown = [name for name in wanted if own in columns and name in columns]
+        if shown:
+            print(f"{own:63}{'is faster':>13}    {'range':20}target")
+        for name in shown:
+            print(f"  than {name:56}{ratio_of(ratios(own, name), wanted[name])}".rstrip(), flush=True)
+            results[own, name] = statistics.median(ratios(own, name))
+    return results
 
 
 # ── The tasks ─────────────────────────────────────────────────────────────────────────────────────────
 
 
+def network_a(n: int, hidden: str = "relu") -> Task:
+    rng = np.random.default_rng(1)
+    X = rng.uniform(-1, 1, (n, 2))
+    name = "A" if hidden == "relu" else f"A with {hidden}"
+    return Task(name, (2, 16, 16, 1), "squares", X, np.sin(3 * X[:, 0]) * X[:, 1], hidden=hidden)
+
+
+def millions(task: Task) -> Callable[[float], float]:
+    return lambda s: len(task.X) / s / 1e6
+
+
+#: Peers that ratios are shown for, with a target or 0.
+LLVM, LLVM_ALONE, JAX = (f"microgradlike, {name}" for name in ("llvm", "llvm, 1 thread", "jax"))
+PLAIN, BLOCKED, TORCH, XLA = "numpy, plain", "numpy, blocked", "torch", "jax, vmap + jit"
+DDX, CASADI, C, LANES = "ddx-ad, jit", "casadi, map, C jit", "C, straightforward", "C, examples in lanes"
+
+
 def task_a(quick: bool) -> None:
-    makers = [ours, ours_llvm, numpy_plain, numpy_blocked, micrograd, ddx, casadi, torch, jax, c_code]
+    makers = [ours, ours_llvm, ours_jax, numpy_plain, numpy_blocked, micrograd, ddx, casadi, torch, jax]
+    makers.append(c_code)
+    alone = LLVM
+    if cores() > 1:  # C has one thread, so it is compared with one of ours
+        makers.insert(2, ours_llvm_alone)
+        alone = LLVM_ALONE
     for n in (10_000,) if quick else (10_000, 1_000_000):
         print(f"\nA: MLP(2, [16, 16, 1]), loss and gradient over {n:,} examples")
-        rng = np.random.default_rng(1)
-        X = rng.uniform(-1, 1, (n, 2))
-        task = Task("A", (2, 16, 16, 1), "squares", X, np.sin(3 * X[:, 0]) * X[:, 1])
-        targets = {"numpy, blocked": 1.0, "micrograd": 1000.0, "ddx-ad, jit": 2.0}
-        targets |= {"casadi, map, C jit": 2.0} | (
-            {"torch": 1.0, "jax, vmap + jit": 1.0} if n > 10_000 else {}
-        )
+        task = network_a(n)
+        targets = {BLOCKED: 1.0, "micrograd": 1000.0, DDX: 2.0, CASADI: 2.0}
+        targets |= {TORCH: 1.0, XLA: 1.0} if n > 10_000 else {}
+        llvm = dict.fromkeys((PLAIN, BLOCKED, DDX, CASADI, TORCH), 0.0)
+        others = {LLVM: llvm | {XLA: 3.0 if n == 10_000 else 6.0}}
+        others.setdefault(alone, {})[LANES] = 1.0
+        others[JAX] = {XLA: 1.0}
         rounds = 3 if quick else 15 if n == 10_000 else 7
-        measure(task, makers, "million examples a second", lambda s: n / s / 1e6, targets, rounds)  # noqa: B023
+        measure(task, makers, "million examples a second", millions(task), targets, rounds, others)
 
 
 def task_b(quick: bool) -> None:
     print("\nB: MLP(64, [32, 10]), a full-batch step on 1,797 digits")
     X, t = digits()
     task = Task("B", (64, 32, 10), "cross-entropy", X, t, rate=0.5)
-    makers = [ours, ours_llvm, numpy_plain, numpy_blocked, ddx, casadi, torch, jax, c_code]
-    measure(task, makers, "milliseconds", lambda s: s * 1e3, {"numpy, blocked": 1.0}, 3 if quick else 15)
+    makers = [ours, ours_llvm, ours_jax, numpy_plain, numpy_blocked, ddx, casadi, torch, jax, c_code]
+    others = {LLVM: dict.fromkeys((PLAIN, BLOCKED, DDX, CASADI, TORCH, XLA), 0.0), JAX: {XLA: 1.0}}
+    rounds = 3 if quick else 15
+    measure(task, makers, "milliseconds", lambda s: s * 1e3, {BLOCKED: 1.0}, rounds, others)
 
 
 def task_c(quick: bool) -> None:
     print("\nC: the 2-2-1 sigmoid network, an epoch of XOR")
     X, t = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]), np.array([0.0, 1.0, 1.0, 0.0])
-    task = Task("C", (2, 2, 1), "half squares", X, t, rate=0.5, sigmoid=True)
+    task = Task("C", (2, 2, 1), "half squares", X, t, rate=0.5, hidden="sigmoid", output="sigmoid")
     makers = [ours_python, ours, ours_llvm, numpy_plain, micrograd, ddx, casadi, torch, jax, c_code]
-    targets = {"micrograd, σ composed": 15.0}
-    measure(task, makers, "microseconds", lambda s: s * 1e6, targets, 3 if quick else 15)
+    targets, others = {"micrograd, σ composed": 15.0}, {LLVM: {DDX: 1.0, CASADI: 1.0, XLA: 0.0, C: 0.0}}
+    measure(task, makers, "microseconds", lambda s: s * 1e6, targets, 3 if quick else 15, others)
+
+
+def activations(quick: bool) -> None:
+    makers, unit = [ours, ours_llvm, numpy_plain, jax, c_code], "million examples a second"
+    for hidden in ("tanh", "sigmoid"):
+        print(f"\nactivations: A with {hidden} in place of relu, over 10,000 examples")
+        task = network_a(10_000, hidden)
+        others = {LLVM: {PLAIN: 0.0, XLA: 1.5, LANES: 0.0}}
+        measure(task, makers, unit, millions(task), {}, 3 if quick else 15, others)
+
+
+def untuned(quick: bool) -> None:
+    """The targets are three quarters of A's: of its targets, or where it has none, of its ratios."""
+    makers, unit = [ours, ours_llvm, numpy_plain, jax, c_code], "million examples a second"
+    rounds = 3 if quick else 15
+    print("\nuntuned: A over 10,000 examples, for its ratios")
+    task, shown = network_a(10_000), ("microgradlike, numpy", PLAIN, XLA, LANES)
+    ratios = measure(task, makers, unit, millions(task), {}, rounds, {LLVM: dict.fromkeys(shown, 0.0)})
+    print("\nuntuned: MLP(3, [24, 24, 24, 2]) with silu, cross-entropy, over 10,000 examples")
+    X = np.random.default_rng(1).uniform(-1, 1, (10_000, 3))
+    t = (np.sin(3 * X[:, 0]) * X[:, 1] > X[:, 2]).astype(int)
+    task = Task("untuned", (3, 24, 24, 24, 2), "cross-entropy", X, t, hidden="silu")
+    targets = {name: round(0.75 * ratios.get((LLVM, name), 0.0), 2) for name in shown[:2]}
+    targets |= {XLA: 0.75 * 3.0, LANES: 0.75 * 1.0}
+    measure(task, makers, unit, millions(task), {}, rounds, {LLVM: targets})
+
+
+def two_threads(quick: bool) -> None:
+    if cores() < 2:
+        print("\nthreads: left out, since this process may use one core only")
+        return
+    makers, unit = [ours_llvm_pair, ours_llvm_alone], "million examples a second"
+    for hidden in ("relu", "tanh"):
+        print(f"\nthreads: A with {hidden} over 1,000,000 examples, by the clock on the wall")
+        task = network_a(1_000_000, hidden)
+        measure(task, makers, unit, millions(task), {LLVM_ALONE: 1.6}, 3 if quick else 15)
 
 
 def digits() -> tuple[Any, Any]:
@@ -842,7 +1014,7 @@ def lowering(quick: bool) -> None:
     print(f"{head}{'MiB before':>12}{'at peak':>9}{'first call':>12}  target")
     for case in cases:
         rounds = 5 if case in targets else 1
-        results = [lowered_apart(case) for _ in range(rounds)]
+        results = [apart("--lower", case) for _ in range(rounds)]
         failed = [result for result in results if isinstance(result, str)]
         if failed:
             print(f"{case:22}{failed[0]}", flush=True)
@@ -857,8 +1029,9 @@ def lowering(quick: bool) -> None:
         print(line + " MISSED" * bool(target and result["seconds"] > target), flush=True)
 
 
-def lowered_apart(case: str) -> dict[str, Any] | str:
-    command = [sys.executable, __file__, "--lower", case]
+def apart(option: str, case: str) -> dict[str, Any] | str:
+    """What this file prints as JSON in a process of its own, or why there is none."""
+    command = [sys.executable, __file__, option, case]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
     except subprocess.TimeoutExpired:
@@ -962,6 +1135,40 @@ def chain_graph(n: int) -> tuple[Any, list[Any], list[Any]]:
     return y, [x], [w, b]
 
 
+# ── The first gradient ────────────────────────────────────────────────────────────────────────────────
+
+#: What is imported before the clock runs; numpy always is, and our backend's own file never.
+BEFORE = {"llvmlite": "llvmlite imported before", "nothing": "the import of llvmlite included"}
+
+
+def first(quick: bool) -> None:
+    print("\nfirst: seconds from the call of compile to the first gradient of A by llvm, 10,000 examples")
+    print(f"{'in a process of its own':34}{'median':>9}  {'range':22}target")
+    for before, words in BEFORE.items():
+        results = [apart("--first", before) for _ in range(3 if quick else 15)]
+        numbers = sorted(result["seconds"] for result in results if isinstance(result, dict))
+        failed = [result for result in results if isinstance(result, str)]
+        if failed:
+            print(f"{words:34}{failed[0]}", flush=True)
+            continue
+        median = statistics.median(numbers)
+        line = f"{words:34}{short(median):>9}  {f'{short(numbers[0])} to {short(numbers[-1])}':22}"
+        line += ("0.5" + " MISSED" * (median > 0.5)) if before == "llvmlite" else ""
+        print(line.rstrip(), flush=True)
+
+
+def first_gradient(before: str) -> None:
+    """Compile and call once, here, and print the seconds that it took as JSON."""
+    if before == "llvmlite":
+        import llvmlite.binding  # noqa: F401
+    task = network_a(10_000)
+    loss, inputs, parameters = recorded(task)
+    batch = np.column_stack([task.X, task.t])
+    took, result = timed(lambda: mg.compile(loss, inputs, parameters, backend="llvm")(batch))
+    check(task, Peer("microgradlike, llvm", lambda: result))
+    print(json.dumps({"seconds": took}))
+
+
 # ── Training ──────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -1012,7 +1219,7 @@ def machine() -> None:
     print(f"{platform.machine()}, {cpu}, {used}, load {os.getloadavg()[0]:.1f}")
     print(f"{platform.python_implementation()} {platform.python_version()}, microgradlike {mg.__version__}")
     versions = []
-    for name in ("numpy", "micrograd", "ddx-ad", "casadi", "torch", "jax", "scikit-learn"):
+    for name in ("numpy", "llvmlite", "micrograd", "ddx-ad", "casadi", "torch", "jax", "scikit-learn"):
         try:
             versions.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
@@ -1027,6 +1234,10 @@ TASKS: dict[str, Callable[[bool], None]] = {
     "A": task_a,
     "B": task_b,
     "C": task_c,
+    "activations": activations,
+    "untuned": untuned,
+    "threads": two_threads,
+    "first": first,
     "lowering": lowering,
     "digits": train_digits,
 }
@@ -1038,9 +1249,13 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="three rounds, and small sizes only")
     parser.add_argument("--cores", type=int, help="run on so many cores only, where the system allows that")
     parser.add_argument("--lower", help=argparse.SUPPRESS)
+    parser.add_argument("--first", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.lower:
         lower(options.lower)
+        return
+    if options.first:
+        first_gradient(options.first)
         return
     if options.cores and options.cores < cores():
         # Libraries count the cores when they are imported: begin anew.
