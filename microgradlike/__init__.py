@@ -8,7 +8,9 @@
 0.5
 """
 
+from microgradlike import data, nn, plot, stop
 from microgradlike.compile import Program, compile
+from microgradlike.diagnose import diagnose
 from microgradlike.draw import draw
 from microgradlike.engine import (
     NOT_COMPUTED,
@@ -21,6 +23,7 @@ from microgradlike.engine import (
     no_grad,
     topological_order,
 )
+from microgradlike.evaluate import accuracy, confusion
 from microgradlike.explain import explain
 from microgradlike.formula import formula
 from microgradlike.functions import (
@@ -76,6 +79,7 @@ from microgradlike.functions import (
     where,
 )
 from microgradlike.gradcheck import gradcheck
+from microgradlike.history import History
 from microgradlike.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -89,6 +93,7 @@ from microgradlike.optim import SGD, Adam, AdamW, Optimizer
 from microgradlike.receipts import receipts
 from microgradlike.ripple import ripple
 from microgradlike.steps import steps
+from microgradlike.train import fit
 
 __version__ = "0.1.0"
 
@@ -99,6 +104,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Constant",
+    "History",
     "Layer",
     "Module",
     "Neuron",
@@ -106,6 +112,7 @@ __all__ = [
     "Program",
     "Value",
     "abs",
+    "accuracy",
     "acos",
     "acosh",
     "asin",
@@ -118,9 +125,12 @@ __all__ = [
     "cbrt",
     "clip",
     "compile",
+    "confusion",
     "cos",
     "cosh",
     "cross_entropy",
+    "data",
+    "diagnose",
     "dot",
     "draw",
     "elu",
@@ -130,6 +140,7 @@ __all__ = [
     "exp2",
     "explain",
     "expm1",
+    "fit",
     "formula",
     "gelu",
     "grad",
@@ -153,7 +164,9 @@ __all__ = [
     "mean",
     "minimum",
     "mse_loss",
+    "nn",
     "no_grad",
+    "plot",
     "pow",
     "prod",
     "receipts",
@@ -170,6 +183,7 @@ __all__ = [
     "softsign",
     "sqrt",
     "steps",
+    "stop",
     "sum",
     "tan",
     "tanh",

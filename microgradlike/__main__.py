@@ -7,13 +7,14 @@ which is reported in one line.
 
 import argparse
 import codecs
+import csv
 import io
 import math
 import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,14 +22,18 @@ import microgradlike
 from microgradlike import losses
 from microgradlike.data import Table, read_csv, xor
 from microgradlike.draw import draw
-from microgradlike.engine import Value, no_grad
+from microgradlike.engine import Value
+from microgradlike.evaluate import confusion
+from microgradlike.files import write_atomically
 from microgradlike.formula import number
-from microgradlike.nn import ACTIVATIONS, MLP
-from microgradlike.optim import SGD
-from microgradlike.report import loss_table, parameter_table, worked_example
+from microgradlike.nn import ACTIVATIONS, MLP, load
+from microgradlike.optim import SGD, Adam, AdamW, Optimizer
+from microgradlike.problem import LOSSES, Problem
+from microgradlike.report import parameter_table, worked_example
 from microgradlike.scaling import Scaling
 from microgradlike.steps import Steps, steps
-from microgradlike.train import Example, History, gradient_descent
+from microgradlike.stop import Rule, TargetLoss, ValidationRises
+from microgradlike.train import fit
 
 
 class _Parser(argparse.ArgumentParser):
@@ -120,6 +125,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     add(
         "--target", metavar="COLUMN", default="-1", help="the target: name, or number from 0; default: last"
     )
+    add("--columns", metavar="NAME,…", help="the columns to learn from; default: all others")
     add("--header", choices=["auto", "yes", "no"], default="auto", help="does line 1 name the columns?")
     add(
         "--task",
@@ -127,7 +133,10 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
         default="auto",
         help="what targets are; auto: a few whole numbers, or words, are classes",
     )
-    add("--sizes", metavar="N,…,N", type=_sizes, help="neurons of each layer, inputs first; for XOR 2,2,1")
+    add(
+        "--hidden", metavar="N,…,N", type=_hidden, help="neurons of the inner layers; default: 8, for XOR 2"
+    )
+    add("--sizes", metavar="N,…,N", type=_sizes, help="… of each layer, inputs first; for XOR 2,2,1")
     add(
         "--activation",
         choices=ACTIVATIONS,
@@ -135,12 +144,14 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
         help=f"of inner layers: {', '.join(ACTIVATIONS)}",
     )
     add("--loss", choices=LOSSES, metavar="NAME", help=f"one of {', '.join(LOSSES)}")
+    add("--optimizer", choices=OPTIMIZERS, default="sgd", help="default: sgd")
     add(
         "--lr",
         metavar="η",
         type=_positive(float),
-        help="the learning rate; default: 2 for XOR, 0.5 for a file",
+        help="the learning rate; default: 2 for XOR, 0.5 for a file, 0.01 for adam and adamw",
     )
+    add("--batch", metavar="N", type=_positive(int), help="examples to an update; default: all")
     add(
         "--epochs", metavar="N", type=_positive(int), help="at most; default: 10000 for XOR, 500 for a file"
     )
@@ -151,6 +162,15 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
         default=0.001,
         help="stop at this loss; default: 0.001",
     )
+    add("--validation", metavar="SHARE", type=_share, help="hold out this share of the examples: 0.2")
+    add(
+        "--patience",
+        metavar="N",
+        type=_positive(int),
+        help="stop when the validation loss has not fallen for N epochs, and keep the best parameters",
+    )
+    add("--checkpoint", metavar="FILE", help="write the state of the training to this file, now and then")
+    add("--resume", action="store_true", help="go on from the checkpoint, if it is there")
     add("--seed", metavar="N", type=int, default=3, help="of the initial weights; default: 3")
     add("--save", metavar="FILE", help="write the trained network to this file, as JSON")
     add("--load", metavar="FILE", help="go on from a network that --save wrote")
@@ -159,6 +179,35 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
         metavar="FILE",
         help="draw one example after training, forward and backward, to this file, .svg or .png",
     )
+
+    predict = commands.add_parser(
+        "predict",
+        help="predict with a saved network",
+        description="Print what a saved network says of each row of a CSV file, as CSV: the row, and the "
+        "prediction. Columns are found by their names where line 1 has all of them; else a row has exactly "
+        "the network's inputs.",
+    )
+    predict.set_defaults(run=predict_command)
+    add = predict.add_argument
+    add("model", help="a network that train --save wrote")
+    add("file", help="a CSV file")
+    add("--header", choices=["auto", "yes", "no"], default="auto", help="does line 1 name the columns?")
+    add("-o", "--output", metavar="FILE", help="write to this file instead of the terminal")
+
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="compare a saved network's predictions with a file",
+        description="Say how often a saved network is right about a CSV file, and what it mistakes for "
+        "what; or, where targets are numbers, how far it is off.",
+    )
+    evaluate.set_defaults(run=evaluate_command)
+    add = evaluate.add_argument
+    add("model", help="a network that train --save wrote")
+    add("file", help="a CSV file, with the targets")
+    add(
+        "--target", metavar="COLUMN", default="-1", help="the target: name, or number from 0; default: last"
+    )
+    add("--header", choices=["auto", "yes", "no"], default="auto", help="does line 1 name the columns?")
 
     draw = commands.add_parser(
         "draw",
@@ -212,6 +261,26 @@ def _sizes(text: str) -> list[int]:
     return sizes
 
 
+def _hidden(text: str) -> list[int]:
+    try:
+        sizes = [int(size) for size in text.split(",")]
+    except ValueError:
+        sizes = [0]
+    if min(sizes) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of layer sizes such as 8,8")
+    return sizes
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share between 0 and 1, such as 0.2")
+    return share
+
+
 def _positive(kind: type[int] | type[float]) -> Callable[[str], float]:
     def convert(text: str) -> float:
         try:
@@ -229,118 +298,41 @@ def _positive(kind: type[int] | type[float]) -> Callable[[str], float]:
 # ── train ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True)
-class Goal:
-    """What a loss wants: how the network ends, and how a class is written as its target.
-
-    Attributes:
-        loss: the function of `microgradlike.losses`.
-        ending: the output activation, where the targets are classes; else it is linear.
-        no: the target that says "not this class", beside 1 for "this class".
-        meets_numbers: whether targets may also be numbers to be met, and not classes.
-    """
-
-    loss: Callable[[Any, Any], Value]
-    ending: str
-    no: float = 0.0
-    meets_numbers: bool = False
-
-
-LOSSES = {
-    "half_squared_error": Goal(losses.half_squared_error, "sigmoid", meets_numbers=True),
-    "mse_loss": Goal(losses.mse_loss, "sigmoid", meets_numbers=True),
-    "binary_cross_entropy": Goal(losses.binary_cross_entropy, "sigmoid"),
-    "binary_cross_entropy_with_logits": Goal(losses.binary_cross_entropy_with_logits, "linear"),
-    "hinge_loss": Goal(losses.hinge_loss, "linear", no=-1.0),
-    "cross_entropy": Goal(losses.cross_entropy, "linear"),
-}
-
-
-class Problem:
-    """A table as something to learn: what goes in, what is wanted, and when a prediction is right.
-
-    Attributes:
-        classes: the names of the classes; empty if the targets are numbers to be met (regression).
-        goal: the loss, and what belongs to it.
-        outputs: how many the network needs.
-        ending: the activation of the outputs.
-        examples: pairs of inputs and target, as `gradient_descent` takes them.
-    """
-
-    def __init__(self, table: Table, loss: str | None, task: str) -> None:
-        numbers, different = table.numbers(), table.classes()
-        if len(different) < 2:
-            raise ValueError(
-                f"{table.source}, column {table.target}: every target is {different[0]!r}: "
-                f"there is nothing to tell apart"
-            )
-        classes_only = loss is not None and not LOSSES[loss].meets_numbers
-        if task == "auto":
-            task = "classes" if numbers is None or classes_only or _few(numbers) else "numbers"
-        if task == "numbers" and (numbers is None or classes_only):
-            what = "some targets are words" if numbers is None else f"{loss} is for classes"
-            raise ValueError(f"{table.source}, column {table.target}: --task numbers does not fit: {what}")
-        self.classes = different if task == "classes" else []
-        if numbers is None and len(different) == len(table.rows) > 2:
-            raise ValueError(
-                f"{table.source}, column {table.target}: {len(different)} different words for "
-                f"{len(table.rows)} examples are no classes to learn: name another column with --target, "
-                f"or say --header yes if line 1 names the columns"
-            )
-        self.table = table
-        self.loss = loss or ("cross_entropy" if len(self.classes) > 2 else "half_squared_error")
-        self.goal = LOSSES[self.loss]
-        several = len(self.classes) > 2 or self.loss == "cross_entropy"
-        self.outputs = len(self.classes) if several else 1
-        self.ending = self.goal.ending if self.classes else "linear"
-        if self.classes:
-            targets = [self._write(self.classes.index(text)) for text in table.targets]
-        else:
-            targets = list(numbers or [])
-        self.examples: list[Example] = list(zip(table.rows, targets))
-
-    def _write(self, index: int) -> Any:
-        if self.loss == "cross_entropy":
-            return index
-        if self.outputs == 1:
-            return 1.0 if index else self.goal.no
-        return [1.0 if i == index else self.goal.no for i in range(self.outputs)]
-
-    def predict(self, network: MLP, row: Sequence[float]) -> tuple[list[float], str]:
-        """The outputs for a row, and the class that they stand for, if there are classes."""
-        with no_grad():
-            y = network(row)
-        outputs = [float(v) for v in y] if isinstance(y, list) else [float(y)]
-        if not self.classes:
-            return outputs, ""
-        if len(outputs) > 1:
-            return outputs, self.classes[outputs.index(max(outputs))]
-        return outputs, self.classes[outputs[0] > (0.5 if self.ending == "sigmoid" else 0.0)]
-
-
 def train_command(args: argparse.Namespace) -> int:
     """Train on XOR or on a CSV file, and show the way from the first weights to the last predictions."""
-    header = {"auto": None, "yes": True, "no": False}[args.header]
-    table = read_csv(args.file, args.target, header) if args.file else xor()
-    if not args.file and args.target != "-1":
-        raise ValueError("--target names a column of a file; XOR has none")
-    problem = Problem(table, args.loss, args.task)
-    network = _network(args, problem)
+    if not args.file and (args.target != "-1" or args.columns):
+        raise ValueError("--target and --columns name columns of a file; XOR has none")
+    if args.resume and not args.checkpoint:
+        raise ValueError("--resume goes on from a checkpoint: say --checkpoint FILE, too")
+    rules = _rules(args)
+    columns = args.columns.split(",") if args.columns else None
+    table = xor()
     if args.file:
-        scaling = Scaling.of(table.rows, [] if problem.classes else [t for _, t in problem.examples])
-    else:
-        scaling = Scaling.none(len(table.features))
-    if not args.load:
-        scaling.leave(network)  # the initial weights suit inputs in standard units
-    if args.save:
-        _check_writable(args.save, args.file, "--save")
+        table = read_csv(args.file, args.target, _HEADER[args.header], args.task, columns)
+    elif args.task == "numbers":
+        table = replace(table, targets=[*map(float, table.targets)], classes=[])
+    problem = Problem(table, args.loss)
+    network = _network(args, problem)
+    examples, held_out = table.split(args.validation, args.seed) if args.validation else (table, None)
+    if args.file:
+        scaling = Scaling.of(examples.rows, [] if problem.classes else examples.targets)
+        if not args.load:
+            scaling.leave(network)  # the initial weights suit inputs in standard units
+        network.scaling = asdict(scaling)
+    for path, option in (
+        (args.save, "--save"),
+        (args.picture, "--picture"),
+        (args.checkpoint, "--checkpoint"),
+    ):
+        if path:
+            _check_writable(path, args.file, option)
     if args.picture:
-        _check_writable(args.picture, args.file, "--picture")
         _check_apart(args.picture, "--picture", {"--save": args.save, "--load": args.load})
         _check_drawable(args.picture)
-    count = len(table.rows)
     about = f"classes: {_some(problem.classes)}" if problem.classes else f"target: {table.target}"
-    print(f"Data: {table.source}; {count} examples; inputs: {_some(table.features)}; {about}.")
+    print(f"Data: {table.source}; {len(table)} examples; inputs: {_some(table.features)}; {about}.")
+    if held_out:
+        print(f"{len(held_out)} examples are held out for validation.")
     for note in table.notes:
         print(note)
     print(
@@ -351,26 +343,42 @@ def train_command(args: argparse.Namespace) -> int:
     print(parameter_table(network))
 
     small = len(network.parameters()) <= _EXAMPLE_LIMIT
+    last = problem.table.rows[-1], problem.table.targets[-1]
     if small:
-        row, target = problem.examples[-1]
-        print(f"\nOne example, x = {_plain(row)}, t = {_plain(target)}, before training:")
-        print(worked_example(network, problem.goal.loss, row, target))
+        print(f"\nOne example, x = {_plain(last[0])}, t = {_plain(last[1])}, before training:")
+        print(worked_example(network, problem.goal.loss, *last))
         print(
             "Numbers are shown with 4 digits and computed with all of them. By the chain rule ∂L/∂h comes\n"
             "without the derivative of the activation, ∂L/∂z with it; some texts call the latter ∂L/∂h."
         )
 
-    history = _descend(args, network, problem, scaling)
-
-    print(f"\nTraining stopped after {len(history.losses)} epochs: {history.stopped}.")
-    print(loss_table(history))
+    optimizer = OPTIMIZERS[args.optimizer](network.parameters(), lr=_rate(args))
+    history = fit(
+        network,
+        problem.written(examples),
+        loss=problem.goal.loss,
+        optimizer=optimizer,
+        epochs=args.epochs or (500 if args.file else 10_000),
+        batch_size=args.batch,
+        validation=problem.written(held_out) if held_out else None,
+        stop=rules,
+        seed=args.seed,
+        standardize=bool(args.file),
+        checkpoint=args.checkpoint,
+        resume=args.resume,
+    )
+    print(f"\nTraining stopped after {len(history)} epochs: {history.stopped}.")
+    print(history.table())
     if not problem.classes:
         print("  (in units of the target's variance)")
     print("\nAfter training:")
     if small:
         print(parameter_table(network))
-    right = _show_predictions(network, problem)
-    if not history.reached and history.flat() and right < _GOOD * count:
+    right = _show_predictions(network, table)
+    if held_out and problem.classes:
+        found = confusion(network, held_out)
+        print(f"  {found.right} of {found.total} held-out examples right ({found.accuracy:.1%})")
+    if history.rule != "TargetLoss" and history.flat() and right < _GOOD * len(table):
         print(
             f"It is stuck: the loss stays at {history.losses[-1]:.4f} while the gradient has shrunk to "
             f"{history.gradient_norms[-1]:.2g}.\n"
@@ -380,14 +388,29 @@ def train_command(args: argparse.Namespace) -> int:
         network.save(args.save)
         print(f"Saved to {args.save}.")
     if args.picture:
-        row, target = problem.examples[-1]
         network.zero_grad()
-        loss = problem.goal.loss(network(row), target)
+        loss = problem.goal.loss(network(last[0]), last[1])
         loss.name = "L"
         loss.backward()
         path = draw(loss).render(args.picture)
-        print(f"The example x = {_plain(row)}, t = {_plain(target)} after training is drawn in {path}.")
-    return 130 if history.interrupted else 0
+        print(
+            f"The example x = {_plain(last[0])}, t = {_plain(last[1])} after training is drawn in {path}."
+        )
+    return 130 if history.rule == "Ctrl-C" else 0
+
+
+def _rules(args: argparse.Namespace) -> list[Rule]:
+    rules: list[Rule] = [TargetLoss(args.until)]
+    if args.patience:
+        if not args.validation:
+            raise ValueError("--patience waits for the validation loss to fall: say --validation 0.2, too")
+        rules.append(ValidationRises(args.patience))
+    return rules
+
+
+_HEADER: dict[str, str | bool] = {"auto": "auto", "yes": True, "no": False}
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
 
 
 def _advice(network: MLP) -> str:
@@ -398,12 +421,6 @@ def _advice(network: MLP) -> str:
 
 _EXAMPLE_LIMIT = 30  # parameters: a larger network's example fills more than a screen
 _GOOD = 0.9  # of the predictions right: better than where XOR gets stuck
-
-
-def _few(numbers: Sequence[float]) -> bool:
-    """Whether numbers look like class labels: few different ones, all whole."""
-    different = set(numbers)
-    return all(t.is_integer() for t in different) and len(different) <= min(20, max(2, len(numbers) // 5))
 
 
 def _network(args: argparse.Namespace, problem: Problem) -> MLP:
@@ -422,7 +439,10 @@ def _network(args: argparse.Namespace, problem: Problem) -> MLP:
                 f"{args.load} ends with {network.output_activation}; {problem.loss} needs {problem.ending}"
             )
     else:
-        sizes = args.sizes or [features, 8 if args.file else 2, problem.outputs]
+        if args.sizes and args.hidden:
+            raise ValueError("--sizes has the hidden layers in it: leave out --hidden")
+        hidden = args.hidden or [8 if args.file else 2]
+        sizes = args.sizes or [features, *hidden, problem.outputs]
         activation = args.activation or ("tanh" if args.file else "sigmoid")
         network = MLP(
             sizes[0], sizes[1:], activation=activation, output_activation=problem.ending, seed=args.seed
@@ -433,46 +453,24 @@ def _network(args: argparse.Namespace, problem: Problem) -> MLP:
 
 
 def _rate(args: argparse.Namespace) -> float:
-    return float(args.lr or (0.5 if args.file else 2.0))
+    usual = 0.01 if args.optimizer != "sgd" else 0.5 if args.file else 2.0
+    return float(args.lr or usual)
 
 
-def _descend(args: argparse.Namespace, network: MLP, problem: Problem, scaling: Scaling) -> History:
-    from tqdm import tqdm
-
-    epochs = args.epochs or (500 if args.file else 10_000)
-    examples = [
-        (scaling.inputs(x), t if problem.classes else scaling.target(t)) for x, t in problem.examples
-    ]
-    scaling.enter(network)
-    # tqdm is silent where the output is no terminal (disable=None).
-    with tqdm(total=epochs, unit=" epochs", leave=False, disable=None) as bar:
-
-        def show(history: History) -> None:
-            bar.update()
-            bar.set_postfix_str(f"loss {history.losses[-1]:.6f}", refresh=False)
-
-        optimizer = SGD(network.parameters(), lr=_rate(args))
-        history = gradient_descent(
-            network, examples, problem.goal.loss, optimizer, epochs=epochs, target=args.until, on_epoch=show
-        )
-    scaling.leave(network)
-    return history
-
-
-def _show_predictions(network: MLP, problem: Problem) -> int:
+def _show_predictions(network: MLP, table: Table) -> int:
     """Print some predictions and, where there are classes, how many are right; return that number."""
-    table, right = problem.table, 0
-    step = max(1, len(table.rows) // _SHOWN)
-    for i, (row, target) in enumerate(zip(table.rows, table.targets)):
-        outputs, said = problem.predict(network, row)
-        right += said == target
-        if i % step == 0:
-            verdict = f": {'right' if said == target else 'wrong'}" if problem.classes else ""
-            answer = f"y = {number(outputs[0], 4)}" if len(outputs) == 1 else f"predicted {said}"
-            print(f"  x = {_plain(row)}: {answer}, target {target}{verdict}")
-    if not problem.classes:
-        return len(table.rows)
-    print(f"  {right} of {len(table.rows)} right")
+    outputs = network.outputs(table.rows)
+    said = [table.classes[network.class_of(y)] if table.classes else "" for y in outputs]
+    step = max(1, len(table) // _SHOWN)
+    for i in range(0, len(table), step):
+        verdict = f": {'right' if said[i] == table.labels[i] else 'wrong'}" if table.classes else ""
+        y = outputs[i]
+        answer = f"predicted {said[i]}" if isinstance(y, list) else f"y = {number(y, 4)}"
+        print(f"  x = {_plain(table.rows[i])}: {answer}, target {_short(table.labels[i])}{verdict}")
+    if not table.classes:
+        return len(table)
+    right = [*map(str.__eq__, table.labels, said)].count(True)
+    print(f"  {right} of {len(table)} right")
     return right
 
 
@@ -505,6 +503,70 @@ def _check_drawable(path: str) -> None:
         find_program(format_of(path))
     except RendererNotFound as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+# ── predict, evaluate ─────────────────────────────────────────────────────────────────────────────────
+
+
+def predict_command(args: argparse.Namespace) -> int:
+    """Print each row of a file with what a network says of it, as CSV."""
+    network = load(args.model)
+    table = _table_for(network, args, None, "auto")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    outputs = network.sizes[-1]
+    names = ["prediction"] if network.classes or outputs == 1 else [f"y{i}" for i in range(1, outputs + 1)]
+    writer.writerow([*table.features, *names])
+    for row, said in zip(table.rows, network.predict(table.rows)):
+        writer.writerow(
+            [*map(_short, row), *(map(_short, said) if isinstance(said, list) else [_short(said)])]
+        )
+    if args.output:
+        _check_writable(args.output, args.file, "--output")
+        _check_apart(args.output, "--output", {"the network": args.model})
+        write_atomically(args.output, text.getvalue())
+        print(f"{len(table)} predictions are in {args.output}.")
+    else:
+        print(text.getvalue(), end="")
+    return 0
+
+
+def evaluate_command(args: argparse.Namespace) -> int:
+    """Say how good a network is."""
+    network = load(args.model)
+    task = "classes" if network.classes else "numbers"
+    table = _table_for(network, args, args.target, task)
+    if network.classes:
+        print(confusion(network, table))
+        return 0
+    differences = [y - t for y, t in zip(network.outputs(table.rows), table.targets)]
+    mean = math.fsum(table.targets) / len(table)
+    squares = math.fsum(d * d for d in differences) / len(table)
+    variance = math.fsum((t - mean) ** 2 for t in table.targets) / len(table)
+    print(
+        f"{len(table)} examples: mean |y − t| = {math.fsum(map(abs, differences)) / len(table):.4g}", end=""
+    )
+    print(f", mean (y − t)² = {squares:.4g}", end="")
+    print(f", R² = {1 - squares / variance:.4f}" if variance else "")
+    return 0
+
+
+def _table_for(network: MLP, args: argparse.Namespace, target: str | None, task: str) -> Table:
+    """A file whose columns have the names of the network's inputs, or are as many and have none."""
+    try:
+        return read_csv(args.file, target, _HEADER[args.header], task, [*network.features] or None)
+    except ValueError as by_name:
+        try:
+            table = read_csv(args.file, target, _HEADER[args.header], task)
+        except ValueError:
+            raise by_name from None
+        if table.features != [f"x{i}" for i in range(1, network.sizes[0] + 1)]:
+            raise
+    return table
+
+
+def _short(thing: Any) -> str:
+    return repr(thing).removesuffix(".0") if isinstance(thing, float) else str(thing)
 
 
 # ── draw ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,136 +1,200 @@
-"""Data: the document's XOR, and tables from CSV files.
+"""Data: CSV files as tables; and with them all that makes tables, under one name.
 
 Every complaint about a file names the file, the line, the column and what stands there.
+
+>>> X, t = moons(4)
+>>> len(X), t, moons(4).classes
+(4, [1, 0, 0, 1], ['0', '1'])
 """
 
 import csv
 import math
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from re import fullmatch, sub
+from typing import Any, NoReturn
+
+from microgradlike.table import Table, as_number, as_rows, as_table, counted, in_order, look_like_classes
+from microgradlike.toys import and_, circles, flowers, moons, or_, spirals, xor, yinyang
+
+__all__ = [
+    "Table",
+    "and_",
+    "as_rows",
+    "as_table",
+    "circles",
+    "flowers",
+    "moons",
+    "or_",
+    "read_csv",
+    "spirals",
+    "xor",
+    "yinyang",
+]
 
 _DELIMITERS = ",;\t|"
+_KNOWN = 1000  # different targets that are kept to be shared, and not looked at twice
 
 
-@dataclass(frozen=True)
-class Table:
-    """Examples to learn from: a row of numbers each, and a target.
-
-    Attributes:
-        source: where it comes from, for messages.
-        features: the names of the columns, without the target.
-        rows: one list of finite numbers for each example, as long as `features`.
-        targets: what stands in the target column, one string for each example.
-        target: the name of that column.
-        notes: what was noticed while reading, in sentences.
-    """
-
-    source: str
-    features: list[str]
-    rows: list[list[float]]
-    targets: list[str]
-    target: str
-    notes: tuple[str, ...] = ()
-
-    def numbers(self) -> list[float] | None:
-        """The targets as finite numbers; None if one of them is a word."""
-        numbers = [_number(text) for text in self.targets]
-        return None if any(number is None for number in numbers) else [n for n in numbers if n is not None]
-
-    def classes(self) -> list[str]:
-        """The different targets: in the order of numbers if all are numbers, else of the alphabet."""
-        different = set(self.targets)
-        if self.numbers() is None:
-            return sorted(different)
-        return sorted(different, key=float)
-
-
-def xor() -> Table:
-    """The four examples of exclusive or.
-
-    >>> xor().rows, xor().targets
-    ([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], ['0', '1', '1', '0'])
-    """
-    rows = [[a, b] for a in (0.0, 1.0) for b in (0.0, 1.0)]
-    return Table("XOR", ["x1", "x2"], rows, [str(int(a != b)) for a, b in rows], "t")
-
-
-def read_csv(path: str | os.PathLike[str], target: str | int = -1, header: bool | None = None) -> Table:
-    """A table from a CSV file of numbers; the target column may hold words, the names of classes.
+def read_csv(
+    path: str | os.PathLike[str],
+    target: str | int | None = -1,
+    header: bool | str | None = "auto",
+    task: str = "auto",
+    columns: Sequence[str] | None = None,
+) -> Table:
+    r"""A table from a CSV file of numbers; the target column may hold words, the names of classes.
 
     Commas, semicolons, tabs and bars are recognised as delimiters. Blank lines are passed over, and so
-    is the row number that pandas writes into an unnamed first column.
+    is the row number that pandas writes into an unnamed first column. The file is read line by line.
 
     Args:
         path: the file, in UTF-8.
         target: the target column, by its name in the header or by its number (0 the first, −1 the last).
-        header: whether the first line names the columns. None: it does if no feature in it is a number,
-            if the features in it count 0, 1, 2, …, or if its target is the only one that is a word.
+            None: there is none, as in examples to predict.
+        header: whether the first line names the columns. "auto": it does if no feature in it is a number,
+            if the features in it count 0, 1, 2, …, if its target is the only one that is a word, or if
+            `target` or `columns` are names in it.
+        task: "classes" or "numbers", what the targets are. "auto": classes if there is a word among
+            them, or if they are whole numbers and few different ones.
+        columns: the names of the features to take, in this order; without it, all but the target. In a
+            file without a header they are called x1, x2, … by their place; so these names, if a header
+            has none of them, mean all but the target, where there are just as many.
 
     Raises:
         ValueError: a line is longer or shorter than the first, a feature is empty, a word, NaN or
-            infinite, or there is no data, or no such target column.
+            infinite, a target is so or does not suit the task, there is no data, or no such column.
         OSError: the file cannot be read.
+
+    >>> import os, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "flowers.csv")
+    ...     with open(path, "w") as file:
+    ...         _ = file.write("petal,sepal,kind\n1.4,5.1,setosa\n4.7,7.0,versicolor\n")
+    ...     table = read_csv(path)
+    ...     new = read_csv(path, target=None, columns=["sepal"])
+    >>> table.features, table.rows, table.targets, table.classes
+    (['petal', 'sepal'], [[1.4, 5.1], [4.7, 7.0]], [0, 1], ['setosa', 'versicolor'])
+    >>> new.rows
+    [[5.1], [7.0]]
     """
+    if header not in ("auto", None, True, False):
+        raise ValueError(f"header is {header!r:.60}: write True, False or 'auto'")
+    if task not in ("auto", "classes", "numbers"):
+        raise ValueError(f"task is {task!r:.60}: write 'classes', 'numbers' or 'auto'")
+    if isinstance(columns, str) or columns == []:
+        raise ValueError(f"columns is {columns!r:.60}: write a list of names")
     lines = _lines(path)
     try:
         number_of_first, first = next(lines)
     except StopIteration:
         raise ValueError(f"{path}: there is no data in it") from None
-    width = len(first)
-    if width < 2:
-        raise ValueError(f"{path}, line {number_of_first}: one column only, where features and a target go")
-    column = _target_column(path, target, first, header)
     names = [cell.strip() for cell in first]
-    features = [i for i in range(width) if i != column]
-    guess = header is None
-    if header is None:
-        header = all(_number(first[i]) is None for i in features) or _counts(names, column)
+    guess = header in ("auto", None)
+    column, named = _target_column(path, target, names, None if guess else bool(header))
+    others = [i for i in range(len(names)) if i != column]
+    if not others:
+        raise ValueError(f"{path}, line {number_of_first}: one column only, where features and a target go")
+    if guess:
+        header = (
+            named
+            or (columns is not None and {*columns} <= {*names})
+            or (task == "numbers" and column is not None and as_number(names[column]) is None)
+            or all(as_number(names[i]) is None for i in others)
+            or _counts(names, column)
+        )
     if not header:
-        names = [f"x{i + 1}" if i in features else "t" for i in range(width)]
+        names = [f"x{i + 1}" if i != column else "t" for i in range(len(names))]
+    nameless = columns is not None and [*columns] == [f"x{i + 1}" for i in range(len(others))]
+    if columns is None or (nameless and not {*columns} & {*names}):
+        picks = others
+    else:
+        picks = [_pick(path, name, names, column, header) for name in columns]
 
     rows: list[list[float]] = []
-    targets: list[str] = []
-
-    def take(line: int, cells: Sequence[str]) -> None:
-        if len(cells) != width:
-            raise ValueError(
-                f"{path}, line {line}: {len(cells)} cells, but line {number_of_first} has {width}"
-            )
-        rows.append([_feature(path, line, i, names[i], cells[i]) for i in features])
-        targets.append(_target_cell(path, line, column, names[column], cells[column]))
-
-    if not header:
-        try:
-            take(number_of_first, first)
-        except ValueError as error:
-            raise ValueError(
-                f"{error} (if this line names the columns: header=True, --header yes)"
-            ) from None
-    for line, cells in lines:
-        take(line, cells)
+    targets: list[Any] = []  # as texts at first, unless they must be numbers
+    known: dict[str, Any] = {}
+    word: tuple[int, str] | None = None  # the first target that is one, below the first
+    try:
+        for line, cells in lines if header else chain([(number_of_first, first)], lines):
+            if len(cells) != len(names):
+                raise ValueError(
+                    f"{path}, line {line}: {counted(len(cells), 'cell')}, "
+                    f"but line {number_of_first} has {len(names)}"
+                )
+            rows.append(_features(path, line, names, picks, cells))
+            if column is None:
+                continue
+            found = known.get(cells[column])
+            if found is None:
+                found = _target(path, line, names[column], column, cells[column], task)
+                if len(rows) > 1 and len(known) < _KNOWN:
+                    known[cells[column]] = found
+                if len(rows) > 1 and not word and isinstance(found, str) and as_number(found) is None:
+                    word = line, found
+            targets.append(found)
+    except ValueError as error:
+        if header or rows:
+            raise
+        raise ValueError(f"{error} (if this line names the columns: header=True, --header yes)") from None
     if not rows:
         raise ValueError(f"{path}: there is no data below the header")
 
-    words = [_number(text) is None for text in targets]
-    if guess and not header and words[0] and len(words) > 1 and not any(words[1:]):
-        return read_csv(path, target, header=True)  # line 1 names a column of numbers
-    if not any(words):
-        targets = [repr(float(text)).removesuffix(".0") for text in targets]  # 1 and 1.0 are one class
-    notes: tuple[str, ...] = ()
-    counts_rows = width > 2 and features[0] == 0 and all(row[0] == i for i, row in enumerate(rows))
-    if header and not names[0] and counts_rows:
-        del features[0]
-        rows = [row[1:] for row in rows]
-        notes = ("The first column has no name and counts the rows: it is left out.",)
-    return Table(os.fspath(path), [names[i] for i in features], rows, targets, names[column], notes)
+    first_is_word = bool(targets) and isinstance(targets[0], str) and as_number(targets[0]) is None
+    if guess and not header and columns is None and first_is_word and not word and len(rows) > 1:
+        header, first_is_word = True, False  # line 1 names a column of numbers
+        names = [cell.strip() for cell in first]
+        del rows[0], targets[0]
+    known.clear()
+    notes: list[str] = []
+    classes: list[str] = []
+    if column is not None and task != "numbers":
+        classes = _name_classes(targets, task, first_is_word or word is not None)
+        numbers = sum(as_number(name) is not None for name in classes) if word else 0
+        if word and numbers > max(20, len(classes) // 2):  # more likely a slip than the name of a class
+            notes.append(
+                f"Line {word[0]} holds {word[1]!r:.60} among numbers as the target {names[column]}: "
+                f"so its {len(classes)} different texts are taken for classes."
+            )
+    unnamed = header and columns is None and not names[0] and picks[0] == 0 and len(picks) > 1
+    if unnamed and all(row[0] == i for i, row in enumerate(rows)):
+        for row in rows:
+            del row[0]
+        del picks[0]
+        notes.append("The first column has no name and counts the rows: it is left out.")
+    features = [names[i] or f"x{i + 1}" for i in picks]
+    name = "" if column is None else names[column] or "t"
+    return Table(os.fspath(path), features, rows, targets, name, classes, tuple(notes))
 
 
-def _counts(cells: Sequence[str], target: int) -> bool:
+def _name_classes(targets: list[Any], task: str, words: bool) -> list[str]:
+    """Put its class or its number in place of each text; the names of the classes, if they are such."""
+    if words:
+        classes = in_order(targets)
+        indices = {text: i for i, text in enumerate(classes)}
+        for i, text in enumerate(targets):
+            targets[i] = indices[text]
+        return classes
+    if task == "auto" and not look_like_classes(map(float, targets), len(targets)):
+        for i, text in enumerate(targets):  # one by one, so that a text goes when its number comes
+            targets[i] = float(text)
+        return []
+    spelt: dict[float, str] = {}  # 1 and 1.0 are one class, called as it is written first
+    for text in targets:
+        spelt.setdefault(float(text), text)
+    numbers = {number: i for i, number in enumerate(sorted(spelt))}
+    for i, text in enumerate(targets):
+        targets[i] = numbers[float(text)]
+    return [spelt[number] for number in numbers]
+
+
+def _counts(cells: Sequence[str], target: int | None) -> bool:
     """Whether a line is 0, 1, 2, …, as pandas writes it for columns without names (but for the target)."""
-    wanted, word = [str(i) for i in range(len(cells))], _number(cells[target]) is None
-    if word:
+    wanted = [str(i) for i in range(len(cells))]
+    word = target is not None and as_number(cells[target]) is None
+    if target is not None and word:
         wanted[target] = cells[target]
     return list(cells) == wanted and len(cells) > (2 if word else 3)
 
@@ -139,59 +203,116 @@ def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, list[str]]]:
     """The rows of the file that are not blank, each with the number of its line."""
     with Path(path).open(encoding="utf-8-sig", newline="") as file:
         try:
-            start = file.readline()
-            while start and not start.strip():
-                start = file.readline()
-            file.seek(0)
-            delimiter = max(_DELIMITERS, key=start.count)
-            reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
+            start: list[str] = []  # up to the first line with something in it: a pipe cannot be wound back
+            for text in file:
+                start.append(text)
+                if text.strip():
+                    break
+            plain = sub(r'"[^"]*("|$)', "", start[-1]) if start else ""
+            reader = csv.reader(
+                chain(start, file), delimiter=max(_DELIMITERS, key=plain.count), skipinitialspace=True
+            )
             for cells in reader:
-                if any("\0" in cell for cell in cells):
+                text = "".join(cells)
+                if "\0" in text:
                     raise ValueError(f"{path}, line {reader.line_num}: a zero byte, which no text has")
-                if any(cell.strip() for cell in cells):
+                if text and not text.isspace():
                     yield reader.line_num, cells
         except csv.Error as error:
             raise ValueError(f"{path}, line {reader.line_num}: {error}") from None
-        except UnicodeDecodeError as error:
-            raise ValueError(
-                f"{path}: byte {error.start} is not UTF-8 text: save it as CSV in UTF-8"
-            ) from None
+        except UnicodeDecodeError:
+            _refuse_encoding(path)
+
+
+def _refuse_encoding(path: str | os.PathLike[str]) -> NoReturn:
+    where = str(path)
+    if Path(path).is_file():
+        with Path(path).open("rb") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    line.decode()
+                except UnicodeDecodeError as error:
+                    where = f"{path}, line {number}, byte {error.start + 1}: {line[error.start]:#x}"
+                    break
+    raise ValueError(f"{where} is not UTF-8 text: save it as CSV in UTF-8") from None
 
 
 def _target_column(
-    path: str | os.PathLike[str], target: str | int, first: Sequence[str], header: bool | None
-) -> int:
-    names = [cell.strip() for cell in first]
-    if isinstance(target, str) and target in names and header is not False:
-        return names.index(target)
+    path: str | os.PathLike[str], target: str | int | None, names: Sequence[str], header: bool | None
+) -> tuple[int | None, bool]:
+    """The place of the target column, and whether it was found by its name in the first line."""
+    if target is None:
+        return None, False
+    place: int | None
     try:
-        return range(len(first))[int(target)]
-    except (ValueError, IndexError):
-        there = ", ".join(filter(None, names)) if header is not False else f"0 to {len(first) - 1}"
-        raise ValueError(f"{path}: there is no target column {target!r}; there are {there:.200}") from None
+        place = range(len(names))[int(target)]
+    except (ValueError, IndexError, TypeError):
+        place = None
+    if isinstance(target, str) and target in names and header is not False:
+        words = all(as_number(name) is None for name in names if name != target)
+        if header or place is None or words:  # else "1" is a number, and what it is in line 1 is data
+            return names.index(target), True
+    if place is None:
+        there = ", ".join(filter(None, names)) if header is not False else f"0 to {len(names) - 1}"
+        raise ValueError(f"{path}: there is no target column {target!r}; there are {there:.200}")
+    return place, False
+
+
+def _pick(
+    path: str | os.PathLike[str],
+    name: str,
+    names: Sequence[str],
+    target: int | None,
+    header: bool | str | None,
+) -> int:
+    """The place of the feature of this name."""
+    if names.count(name) != 1:
+        many = f"are {names.count(name)} columns" if name in names else "is no column"
+        there = (
+            f"there are {', '.join(filter(None, names)):.200}" if name not in names else "name them apart"
+        )
+        hint = "" if header else " (line 1 is data and names no columns)"
+        raise ValueError(f"{path}: there {many} {name!r}; {there}{hint}")
+    if names.index(name) == target:
+        raise ValueError(f"{path}: the column {name!r} is the target, and cannot be a feature as well")
+    return names.index(name)
+
+
+def _features(
+    path: str | os.PathLike[str],
+    line: int,
+    names: Sequence[str],
+    picks: Sequence[int],
+    cells: Sequence[str],
+) -> list[float]:
+    try:
+        row = [float(cells[i]) for i in picks]
+        if math.isfinite(sum(row)) and "_" not in "".join(cells):
+            return row
+    except ValueError:
+        pass
+    return [_feature(path, line, i, names[i], cells[i]) for i in picks]
 
 
 def _feature(path: str | os.PathLike[str], line: int, column: int, name: str, cell: str) -> float:
-    data = _number(cell)
+    data, text = as_number(cell), cell.strip()
     if data is None or not math.isfinite(data):
-        problem = (
-            "is empty" if not cell.strip() else f"holds {cell.strip()!r:.60}, which is no finite number"
-        )
+        problem = f"holds {text!r:.60}, which is no finite number" if text else "is empty"
+        if fullmatch(r"[+-]?\d*,\d+", text):
+            problem += f": write {text.replace(',', '.')}"
         raise ValueError(f"{path}, line {line}, column {column + 1} ({name}): it {problem}")
     return data
 
 
-def _target_cell(path: str | os.PathLike[str], line: int, column: int, name: str, cell: str) -> str:
+def _target(path: str | os.PathLike[str], line: int, name: str, column: int, cell: str, task: str) -> Any:
+    """The text of a target, or its number if targets must be numbers."""
     text = cell.strip()
-    data = _number(text)
-    if not text or (data is not None and not math.isfinite(data)):
-        problem = f"holds {text!r}, which is no target" if text else "is empty"
+    data = as_number(text)
+    problem = "" if text else "is empty"
+    if data is not None and not math.isfinite(data):
+        problem = f"holds {text!r}, which is no target"
+    if data is None and text and task == "numbers":
+        problem = f"holds {text!r:.60}, but the targets must be numbers: task='classes' if it is a class"
+    if problem:
         raise ValueError(f"{path}, line {line}, column {column + 1} ({name}): it {problem}")
-    return text
-
-
-def _number(cell: str) -> float | None:
-    try:
-        return float(cell) if "_" not in cell else None  # Python reads 1_000 as a number, nobody else does
-    except ValueError:
-        return None
+    return data if task == "numbers" else text

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Self, SupportsFloat
 
 from microgradlike import ops
-from microgradlike.engine import NOT_COMPUTED, Constant, Value, as_inputs, real, record
+from microgradlike.engine import NOT_COMPUTED, Constant, Value, as_inputs, no_grad, real, record
 from microgradlike.files import write_atomically
 from microgradlike.ops import Op
 
@@ -54,6 +54,11 @@ class Module:
     In a subclass, every attribute that is a leaf `Value`, a `Module`, or a list, tuple or dict of such,
     holds parameters.
 
+    Attributes:
+        classes: the names of the classes that the outputs stand for; `fit` takes them from the data.
+        features: the names of the inputs, likewise.
+        scaling: the units that it was trained in, means and spreads; the parameters are for raw inputs.
+
     >>> class Line(Module):
     ...     def __init__(self):
     ...         self.slope, self.offset = Value(1.0), Value(0.0)
@@ -63,6 +68,10 @@ class Module:
     >>> Line().state_dict()
     {'slope': 1.0, 'offset': 0.0}
     """
+
+    classes: Sequence[str] = ()
+    features: Sequence[str] = ()
+    scaling: Mapping[str, Any] | None = None
 
     def named_parameters(self) -> list[tuple[str, Value]]:
         """Pairs of a unique name and a parameter, in a fixed order."""
@@ -79,6 +88,63 @@ class Module:
         """Forget the gradients, before the next backward pass."""
         for parameter in self.parameters():
             parameter.grad = NOT_COMPUTED
+
+    def class_of(self, outputs: Any) -> int:
+        """The number of the class that the outputs for one example stand for.
+
+        Of several outputs it is that of the largest. One output stands for class 1 from 0.5 on where it
+        is a sigmoid's, a probability, and from 0 on where it is not.
+
+        >>> MLP(2, [3]).class_of([0.1, 0.7, 0.2]), MLP(2, [1]).class_of(-0.3)
+        (1, 0)
+        """
+        if isinstance(outputs, list | tuple):
+            numbers = [*map(float, outputs)]
+            return numbers.index(max(numbers))
+        return int(float(outputs) > (0.5 if getattr(self, "output_activation", "") == "sigmoid" else 0.0))
+
+    def outputs(self, rows: Any) -> list[Any]:
+        """The outputs for each of some examples: a number, or a list of them.
+
+        Args:
+            rows: lists of numbers, a numpy array, or a pandas frame; in the units of the data that the
+                model was trained with.
+
+        Raises:
+            TypeError, ValueError: a row is no list of as many numbers as the model takes; the message
+                says which.
+
+        >>> model = MLP(2, [1])
+        >>> model.load_state_dict({"w11": 1.0, "w12": -1.0, "b1": 0.0})
+        >>> model.outputs([[0.5, 0.25], [0.0, 2.0]])
+        [0.25, -2.0]
+        """
+        for name in ("to_numpy", "tolist"):
+            rows = getattr(rows, name)() if hasattr(rows, name) else rows
+        outputs = []
+        model: Any = self
+        with no_grad():
+            for i, row in enumerate(rows):
+                try:
+                    y = model(row)
+                except (TypeError, ValueError) as error:
+                    raise type(error)(f"row {i}: {error}") from None
+                outputs.append([*map(float, y)] if isinstance(y, list) else float(y))
+        return outputs
+
+    def predict(self, rows: Any) -> list[Any]:
+        """What the model says of examples: the names of their classes, or its outputs if it knows none.
+
+        Arguments and errors are those of `outputs`.
+
+        >>> model = MLP(2, [1])
+        >>> model.load_state_dict({"w11": 1.0, "w12": -1.0, "b1": 0.0})
+        >>> model.classes = ["no", "yes"]
+        >>> model.predict([[0.5, 0.25], [0.0, 2.0]])
+        ['yes', 'no']
+        """
+        outputs = self.outputs(rows)
+        return [self.classes[self.class_of(y)] for y in outputs] if self.classes else outputs
 
     def state_dict(self) -> dict[str, float]:
         """The numbers of the parameters, by name."""
@@ -116,8 +182,10 @@ class Module:
             OSError: the file cannot be written; an earlier file of that name stays as it is.
         """
         state = {name: _finite(name, number) for name, number in self.state_dict().items()}
-        content = {"format": _FORMAT, "version": _VERSION, **self.describe(), "parameters": state}
-        write_atomically(path, json.dumps(content, indent=1) + "\n")
+        about = {"features": [*self.features], "classes": [*self.classes], "scaling": self.scaling}
+        content = {"format": _FORMAT, "version": _VERSION, **self.describe()}
+        content |= {name: thing for name, thing in about.items() if thing}
+        write_atomically(path, json.dumps({**content, "parameters": state}, indent=1) + "\n")
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Set the parameters to those of a file that `save` wrote; on an error the model stays as it was.
@@ -135,6 +203,8 @@ class Module:
             self.load_state_dict(content["parameters"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: {error.args[0]}") from None
+        self.features, self.classes = content.get("features", ()), content.get("classes", ())
+        self.scaling = content.get("scaling")
 
 
 class Neuron(Module):
@@ -377,6 +447,18 @@ class MLP(Module):
         )
 
 
+def load(path: str | os.PathLike[str]) -> MLP:
+    """The network of a file that its ``save`` wrote: sizes, activations, names, parameters; ready to use.
+
+    (A model of a class of your own: make one, and call its ``load``.)
+
+    Raises:
+        ValueError: the file is cut off, no model, of another version, or no MLP; the message says which.
+        OSError: the file cannot be read.
+    """
+    return MLP.from_file(path)
+
+
 def _find_parameters(value: Any, path: str = "") -> Iterator[tuple[str, Value]]:
     if isinstance(value, Value):
         if not value.parents:
@@ -471,6 +553,10 @@ def _read_model(path: str | os.PathLike[str]) -> dict[str, Any]:
     parameters = content.get("parameters")
     if not isinstance(parameters, dict):
         raise ValueError(f"{path}: it has no parameters")
+    for name in ("features", "classes"):
+        names = content.get(name, [])
+        if not isinstance(names, list) or not all(isinstance(thing, str) for thing in names):
+            raise ValueError(f"{path}: its {name} are {names!r:.60}, not a list of names")
     for name, number in parameters.items():
         if type(number) not in {int, float}:
             raise ValueError(f"{path}: {name} is {number!r:.60}, not a number")

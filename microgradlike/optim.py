@@ -10,9 +10,10 @@
 3.0
 """
 
+import copy
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from microgradlike.engine import NOT_COMPUTED, Value, real
@@ -52,6 +53,35 @@ class Optimizer(ABC):
         for i, parameter in enumerate(self.parameters):
             if parameter.grad is not NOT_COMPUTED:  # as PyTorch passes over what has no gradient
                 self.update(i, parameter)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The settings and what was gathered over the steps, as numbers and lists that JSON can hold."""
+        state = {name: thing for name, thing in vars(self).items() if name != "parameters"}
+        return {"optimizer": type(self).__name__, **copy.deepcopy(state)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` gave, of an optimizer of the same kind for as many parameters.
+
+        Raises:
+            ValueError: it is of another kind, or for another number of parameters.
+        """
+        own = self.state_dict()
+        if not isinstance(state, Mapping) or state.get("optimizer") != own["optimizer"]:
+            what = state.get("optimizer") if isinstance(state, Mapping) else state
+            raise ValueError(f"this is the state of {what!r:.60}, not of {own['optimizer']}")
+        if state.keys() != own.keys():
+            raise ValueError(f"this is no state of {own['optimizer']}: it has {', '.join(state)!s:.200}")
+        for name, mine in own.items():
+            there = state[name]
+            if isinstance(mine, list | tuple) and not (
+                isinstance(there, list | tuple) and len(there) == len(mine)
+            ):
+                raise ValueError(f"{name} does not fit {len(self.parameters)} parameters: {there!r:.100}")
+        for name, mine in own.items():
+            if name != "optimizer":
+                setattr(
+                    self, name, type(mine)(state[name]) if isinstance(mine, list | tuple) else state[name]
+                )
 
     @abstractmethod
     def update(self, i: int, parameter: Value) -> None:

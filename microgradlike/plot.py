@@ -19,7 +19,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, SupportsFloat, TypeAlias
 
 from microgradlike.engine import Value, no_grad, real
-from microgradlike.train import History
+from microgradlike.history import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,9 +43,10 @@ def loss_curve(history: History | Sequence[float], *, ax: "Axes | None" = None) 
 
     The phases are those of `History.phases`; one without epochs is left out, and all are where a loss is
     not finite. The scale is logarithmic if all losses are positive and span more than a factor of 10.
+    The loss of validation examples, if there are any, is a dashed line.
 
     Args:
-        history: what `gradient_descent` returns, or the losses alone, one number for each epoch.
+        history: what `fit` returns, or the losses alone, one number for each epoch.
         ax: where to draw; by default on a new figure.
 
     Raises:
@@ -59,29 +60,75 @@ def loss_curve(history: History | Sequence[float], *, ax: "Axes | None" = None) 
     >>> import matplotlib.pyplot as plt
     >>> plt.close(ax.figure)
     """
-    losses = [float(loss) for loss in (history.losses if isinstance(history, History) else history)]
-    if not losses:
+    history = history if isinstance(history, History) else History([*map(float, history)])
+    losses, validation = history.losses, history.validation_losses
+    ax = _by_epoch(losses, "mean loss", ax)
+    if all(map(math.isfinite, losses)):
+        for phase, epochs in history.phases():
+            if epochs:
+                _band(ax, phase, epochs, f"{phase}: {_span(epochs)}")
+    if validation:
+        ax.plot(range(1, len(validation) + 1), validation, "--", color=_VERMILION, label="validation")
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(loc="upper right")  # where a falling curve is not
+    return ax
+
+
+def weight_changes(history: History, *, ax: "Axes | None" = None) -> "Axes":
+    """How far the weights moved in each epoch, and the mean of each phase: the document's claim.
+
+    "Early epochs see large weight adjustments …, middle epochs show more subtle refinements, while later
+    epochs focus on fine-tuning."
+
+    Args:
+        history: what `fit` returns.
+        ax: where to draw; by default on a new figure.
+
+    Raises:
+        ValueError: there are no epochs in it.
+        ImportError: matplotlib is missing.
+
+    >>> from microgradlike import MLP, data, fit
+    >>> history = fit(MLP(2, [2, 1], activation="sigmoid"), data.xor(), epochs=200)
+    >>> ax = weight_changes(history)
+    >>> ax.get_ylabel(), len(ax.patches) == len(history.changes_by_phase())
+    ('mean |Δw| an epoch', True)
+
+    >>> import matplotlib.pyplot as plt
+    >>> plt.close(ax.figure)
+    """
+    ax = _by_epoch(history.changes, "mean |Δw| an epoch", ax)
+    means = history.changes_by_phase()
+    for phase, epochs in history.phases():
+        if epochs:
+            _band(ax, phase, epochs, f"{phase}: {means[phase]:.3g}")
+            ax.plot([epochs[0] + 0.5, epochs[-1] + 1.5], 2 * [means[phase]], color=_ink(), linewidth=2)
+    ax.legend(title="mean of a phase", loc="upper right")
+    return ax
+
+
+def _by_epoch(numbers: Sequence[float], label: str, ax: "Axes | None") -> "Axes":
+    if not numbers:
         raise ValueError("there are no epochs in this history: train for at least one, then plot")
     ax = _axes(ax)
     from matplotlib.ticker import MaxNLocator
 
-    finite = [loss for loss in losses if math.isfinite(loss)]
-    if len(finite) == len(losses):
-        for phase, epochs in History(losses).phases():
-            if epochs:
-                first, last = epochs[0] + 1, epochs[-1] + 1
-                span = f"epochs {first} to {last}" if first < last else f"epoch {first}"
-                ax.axvspan(
-                    first - 0.5, last + 0.5, color=_PHASES[phase], alpha=0.3, lw=0, label=f"{phase}: {span}"
-                )
-        ax.legend(loc="upper right")  # where a falling curve is not
-    ax.plot(range(1, len(losses) + 1), losses, marker="o" if len(losses) == 1 else "")
+    ax.plot(range(1, len(numbers) + 1), numbers, marker="o" if len(numbers) == 1 else "")
+    finite = [number for number in numbers if math.isfinite(number)]
     if finite and min(finite) > 0 and max(finite) > 10 * min(finite):
         ax.set_yscale("log")
     ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     ax.margins(x=0)
-    ax.set(xlabel="epoch", ylabel="mean loss")
+    ax.set(xlabel="epoch", ylabel=label)
     return ax
+
+
+def _band(ax: "Axes", phase: str, epochs: range, label: str) -> None:
+    ax.axvspan(epochs[0] + 0.5, epochs[-1] + 1.5, color=_PHASES[phase], alpha=0.3, lw=0, label=label)
+
+
+def _span(epochs: range) -> str:
+    return f"epochs {epochs[0] + 1} to {epochs[-1] + 1}" if len(epochs) > 1 else f"epoch {epochs[0] + 1}"
 
 
 # ── What a network decides ────────────────────────────────────────────────────────────────────────────
@@ -263,17 +310,16 @@ def loss_surface(
             finite numbers; the span is not positive; or the loss is not finite anywhere.
         ImportError: matplotlib is missing.
 
-    The path is recorded in the loop, or by ``on_epoch`` of `gradient_descent`:
+    The path is recorded in the loop, or by ``callback`` of `fit`:
 
-    >>> from microgradlike import SGD, Neuron, half_squared_error
-    >>> from microgradlike.train import gradient_descent
+    >>> from microgradlike import SGD, Neuron, fit, half_squared_error
     >>> line = Neuron(1, activation="linear")
     >>> examples = [([0.0], 1.0), ([1.0], 3.0)]
     >>> w, b = line.parameters()
     >>> path = [(w.data, b.data)]
-    >>> history = gradient_descent(
-    ...     line, examples, half_squared_error, SGD(line.parameters(), lr=0.5), epochs=50,
-    ...     on_epoch=lambda _: path.append((w.data, b.data)),
+    >>> history = fit(
+    ...     line, examples, optimizer=SGD(line.parameters(), lr=0.5), epochs=50,
+    ...     callback=lambda _: path.append((w.data, b.data)),
     ... )
     >>> ax = loss_surface(lambda: sum(half_squared_error(line(x), t) for x, t in examples), w, b, path=path)
     >>> ax.get_xlabel(), len(ax.lines[0].get_xdata())

@@ -8,7 +8,6 @@ from microgradlike import ops
 from microgradlike.engine import Value
 from microgradlike.formula import number, write
 from microgradlike.nn import MLP
-from microgradlike.train import History
 
 _DIGITS = 4
 _MOST = 6  # what goes into one line; twice as many neurons make a table
@@ -34,18 +33,6 @@ def parameter_table(network: MLP) -> str:
         )
     if len(neurons) > 2 * _MOST:
         lines.append(f"  … and {len(neurons) - 2 * _MOST} more neurons")
-    return "\n".join(lines)
-
-
-def loss_table(history: History) -> str:
-    """A line for each phase of training: its epochs, the loss, and how far the weights moved."""
-    lines = ["  phase    epochs           mean loss              mean |Δw| an epoch"]
-    for phase, epochs in history.phases():
-        if epochs:
-            span = f"{epochs[0] + 1} to {epochs[-1] + 1}"
-            loss = f"{history.losses[epochs[0]]:.6f} → {history.losses[epochs[-1]]:.6f}"
-            moved = sum(history.changes[i] for i in epochs) / len(epochs)
-            lines.append(f"  {phase:7}  {span:15}  {loss:21}  {moved:.6f}")
     return "\n".join(lines)
 
 

@@ -1,160 +1,639 @@
-"""Training: full-batch gradient descent as the document does it, with a record of how it went."""
+"""fit: training as people expect it: batches, stopping rules, checkpoints, a record of how it went."""
 
+import dataclasses
+import hashlib
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import os
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from operator import sub
 from typing import Any
 
-from microgradlike.engine import Value
+from microgradlike import checkpoint as checkpoints
+from microgradlike.compile import Program
+from microgradlike.compile import compile as compile_graph
+from microgradlike.data import Table, as_table
+from microgradlike.engine import Value, no_grad, real, topological_order
+from microgradlike.formula import formula
 from microgradlike.functions import sum as total
-from microgradlike.nn import Module
-from microgradlike.optim import Optimizer
+from microgradlike.history import History
+from microgradlike.losses import cross_entropy, half_squared_error
+from microgradlike.nn import MLP, Module
+from microgradlike.optim import SGD, Optimizer
+from microgradlike.scaling import Scaling
+from microgradlike.stop import AnyOf, Rule
 
-#: An example: the inputs, and the target as the loss wants it.
-Example = tuple[Sequence[float], Any]
+__all__ = ["History", "fit"]
 
-# The losses of so many examples share one graph; their gradients add up in the leaves.
+#: Of a model and a batch that are smaller than this, plain Python is the fastest: nodes times examples.
+_SMALL = 2_000
+
+#: The losses of so many examples share one graph; their gradients add up in the leaves.
 _CHUNK = 256
 
-# A loss that has grown so many times over (and is not just a little more than 0) will not come back.
+#: A loss that has grown so many times over (and is not just a little more than 0) will not come back.
 _DIVERGED = 1e6
 
-
-@dataclass
-class History:
-    """What happened in training, epoch by epoch.
-
-    Attributes:
-        losses: the mean loss over the examples, before the update of each epoch.
-        gradient_norms: the Euclidean length of the mean gradient, of each epoch.
-        changes: the mean absolute change of a parameter, in each epoch.
-        stopped: why training ended, as a sentence.
-        reached: whether it ended because the target was reached.
-        interrupted: whether it ended because of Ctrl-C.
-    """
-
-    losses: list[float] = field(default_factory=list)
-    gradient_norms: list[float] = field(default_factory=list)
-    changes: list[float] = field(default_factory=list)
-    stopped: str = ""
-    reached: bool = False
-    interrupted: bool = False
-
-    def phases(self) -> list[tuple[str, range]]:
-        """The epochs (from 0 on) of the early, the middle and the late phase.
-
-        Early is until 10 % of the whole loss reduction has happened, late is after 90 % of it: the
-        document's "large adjustments", "subtle refinements" and "fine-tuning" as numbers.
-
-        >>> History(losses=[1.0, 0.95, 0.8, 0.5, 0.2, 0.05, 0.02, 0.0]).phases()
-        [('early', range(0, 2)), ('middle', range(2, 5)), ('late', range(5, 8))]
-        """
-        if not self.losses:
-            return []
-        start, gained = self.losses[0], self.losses[0] - min(self.losses)
-        middle = next(
-            (i for i, loss in enumerate(self.losses) if start - loss > 0.1 * gained), len(self.losses)
-        )
-        late = next(
-            (i for i, loss in enumerate(self.losses) if start - loss > 0.9 * gained), len(self.losses)
-        )
-        return [
-            ("early", range(middle)),
-            ("middle", range(middle, late)),
-            ("late", range(late, len(self.losses))),
-        ]
-
-    def flat(self) -> bool:
-        """Whether the loss has come to rest: the second half of many epochs lowered it by less than 1 %."""
-        half = self.losses[len(self.losses) // 2 :]
-        return len(self.losses) >= 200 and half[0] - half[-1] < 0.01 * half[0]
+Loss = Callable[[Any, Any], Value]
 
 
-def gradient_descent(
+def fit(
     model: Module,
-    examples: Sequence[Example],
-    loss: Callable[[Any, Any], Value],
-    optimizer: Optimizer,
+    data: Any,
     *,
-    epochs: int,
-    target: float | None = None,
-    on_epoch: Callable[[History], None] | None = None,
+    loss: Loss | None = None,
+    optimizer: Optimizer | None = None,
+    epochs: int = 100,
+    batch_size: int | None = None,
+    shuffle: bool = True,
+    validation: Any = None,
+    stop: Rule | Sequence[Rule] = (),
+    schedule: Callable[[int], float] | None = None,
+    callback: Callable[[History], Any] | None = None,
+    progress: bool = True,
+    compile: str | bool = "auto",  # noqa: A002
+    seed: int = 0,
+    standardize: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: int = 100,
+    resume: bool = False,
 ) -> History:
-    """Train on all examples at once: one update an epoch, along the mean of the examples' gradients.
+    """Train a model: in each epoch one update for each batch, along the mean of its examples' gradients.
 
     Args:
-        model: what gives a prediction for the inputs of an example.
-        examples: pairs of inputs and target.
-        loss: of a prediction and a target, as in `microgradlike.losses`.
-        optimizer: what moves the model's parameters.
+        model: a `Module` that gives a prediction, one Value or several, for the inputs of an example.
+        data: examples: a table of `microgradlike.data`; a pair (X, t) of lists, numpy arrays or pandas
+            frames; or a list of pairs (x, t).
+        loss: of a prediction and a target, for one example; by default the document's ½(y − t)², or
+            `cross_entropy` where the model has several outputs and the targets are classes.
+        optimizer: what moves the parameters; only those it was given are trained. By default SGD, lr=0.1.
         epochs: how many passes over the examples, at most.
-        target: stop as soon as the mean loss is below this.
-        on_epoch: called after each epoch with the history so far.
+        batch_size: examples to an update; by default all of them.
+        shuffle: whether smaller batches are of other examples in each epoch, in an order that depends on
+            the seed and the epoch alone.
+        validation: examples that are not trained on, in any form of ``data``; or the fraction of the data,
+            such as 0.2, to hold out for that. Their loss is in the history, epoch by epoch.
+        stop: a rule of `microgradlike.stop`, or several, of which one is enough.
+        schedule: gives the learning rate of an epoch, counted from 0.
+        callback: called with the history after each epoch; if it returns True, the training ends.
+        progress: whether a terminal or a notebook shows a bar; nothing else ever does.
+        compile: how gradients are computed. "auto" compiles where that gives what the model itself gives,
+            else goes Value by Value; True or the name of a backend of `microgradlike.compile` insists on
+            it; False never compiles. The results agree but for the last digits.
+        seed: of the order of the examples, and of which are held out.
+        standardize: train with inputs in standard units (mean 0, spread 1), and targets too if they are
+            numbers, and rewrite the network for raw ones at the end, so that it takes what the data hold.
+            The weights of a network that was not trained so before are those for standard units. For an
+            `MLP`.
+        checkpoint: a file that the whole state of the training is written to.
+        every: so many epochs lie between two writings.
+        resume: go on from that file if it is there: with the same bits as if nothing had happened.
 
-    A loss that is not finite, or has grown a million times over, stops the training, and the parameters
-    go back to those of the lowest loss. Ctrl-C stops it too, and keeps what was learned.
-    ``history.stopped`` says what happened.
+    Ctrl-C ends the training, and keeps what was learned. A loss or a gradient that is not finite ends it
+    too, and so does a loss that has grown a million times over; the parameters then are those of the
+    lowest loss, and ``history.stopped`` names the first value that went wrong, and its example. (An error
+    in the first epoch is raised.)
+
+    Returns:
+        what happened, epoch by epoch, and why it ended.
+
+    Raises:
+        TypeError, ValueError: an argument is not what is said above; nothing has changed then.
+        RuntimeError: ``compile`` insists, and the compiled code gives something else than the model.
+
+    >>> import microgradlike as mg
+    >>> network = mg.MLP(2, [2, 1], activation="sigmoid", output_activation="sigmoid")
+    >>> history = mg.fit(network, mg.data.xor(), optimizer=mg.SGD(network.parameters(), lr=2.0),
+    ...                  epochs=5000, stop=mg.stop.TargetLoss(0.001))
+    >>> history.rule, round(history.losses[-1], 3), network.predict([[0, 1], [1, 1]])
+    ('TargetLoss', 0.001, ['1', '0'])
     """
-    history = History()
-    parameters = model.parameters()
-    before = best = [parameter.data for parameter in parameters]
-    lowest = ceiling = math.inf
+    table, held_out = _tables(data, validation, seed)
+    rules = _rules(stop, held_out)
+    if not isinstance(model, Module):
+        raise TypeError(f"fit trains a model, such as MLP(2, [2, 1]), not {model!r:.60}")
+    optimizer = optimizer if optimizer is not None else SGD(model.parameters(), lr=0.1)
+    _check_optimizer(optimizer, model)
+    for name, number in {"epochs": epochs, "every": every, "batch_size": batch_size}.items():
+        if name == "batch_size" and number is None:
+            continue
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            raise ValueError(f"{name} is a whole number from 1 on, not {number!r}")
+    if resume and checkpoint is None:
+        raise ValueError('resume=True goes on from a checkpoint: name it, checkpoint="run.json"')
+    scaling = _scaling(model, table) if standardize else None
+    training = _Training(model, optimizer, table, held_out, scaling, batch_size, shuffle, seed)
+    with _in_standard_units(scaling, model):
+        training.choose(loss, compile)
+        if checkpoint is not None and resume and os.path.exists(checkpoint):
+            training.load(checkpoint)
+        training.run(epochs, rules, schedule, callback, progress, checkpoint, every)
+    model.features = table.features
+    if table.classes:
+        model.classes = table.classes
+    return training.history
+
+
+# ── Arguments ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _tables(data: Any, validation: Any, seed: int) -> tuple[Table, Table | None]:
+    table = as_table(data)
+    if not table.rows or len(table.targets) != len(table.rows):
+        raise ValueError(f"{table.source}: there are no targets to learn")
+    if validation is None:
+        return table, None
+    if isinstance(validation, int | float):
+        if isinstance(validation, bool) or not 0 < validation < 1:
+            raise ValueError(
+                f"validation is a fraction between 0 and 1, or examples of their own, not {validation!r}"
+            )
+        return table.split(validation, seed)
+    held_out = as_table(validation)
+    if len(held_out.rows[0]) != len(table.rows[0]):
+        raise ValueError(
+            f"the validation examples have {len(held_out.rows[0])} inputs, the others {len(table.rows[0])}"
+        )
+    if held_out.classes != table.classes:
+        raise ValueError(
+            f"the validation examples are of the classes {held_out.classes}, the others of {table.classes}"
+        )
+    return table, held_out
+
+
+def _rules(stop: Any, held_out: Table | None) -> AnyOf:
+    rules = (stop,) if isinstance(stop, Rule) or not hasattr(stop, "__iter__") else tuple(stop)
+    for rule in rules:
+        if not isinstance(rule, Rule):
+            raise TypeError(f"stop takes a rule such as TargetLoss(0.001), or several, not {rule!r:.60}")
+        if rule.validates and held_out is None:
+            raise ValueError(f"{rule!r} looks at validation losses: fit(…, validation=0.2) gives some")
+    return AnyOf(rules)
+
+
+def _check_optimizer(optimizer: Any, model: Module) -> None:
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer is one like SGD(model.parameters(), lr=0.1), not {optimizer!r:.60}")
+    own = set(model.parameters())
+    if not own:
+        raise ValueError(f"{model!r:.60} has no parameters to train")
+    strangers = [p for p in optimizer.parameters if p not in own]
+    if strangers:
+        raise ValueError(
+            f"the optimizer moves {strangers[0].name or 'a Value'}, which is no parameter of this model: "
+            "make it with SGD(model.parameters(), lr=0.1)"
+        )
+
+
+def _scaling(model: Module, table: Table) -> Scaling:
+    if not isinstance(model, MLP):
+        raise TypeError(f"standardize=True rewrites the layers of an MLP; {type(model).__name__} is none")
+    numbers = not table.classes and all(isinstance(t, float) for t in table.targets)
+    if numbers and model.output_activation == "linear" and model.sizes[-1] == 1:
+        return Scaling.of(table.rows, table.targets)
+    return Scaling.of(table.rows)
+
+
+@contextmanager
+def _in_standard_units(scaling: Scaling | None, model: Module) -> Iterator[None]:
+    if scaling is None:
+        yield
+        return
+    assert isinstance(model, MLP)
+    if model.scaling is not None:  # the initial weights suit inputs in standard units
+        scaling.enter(model)
     try:
-        for epoch in range(1, epochs + 1):
-            optimizer.zero_grad()
+        yield
+    finally:
+        scaling.leave(model)
+        model.scaling = dataclasses.asdict(scaling)
+
+
+# ── Gradients ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Eager:
+    """Mean losses and their gradients, Value by Value."""
+
+    backend = "eager"
+
+    def __init__(self, function: Loss, optimizer: Optimizer, model: Module, table: Table) -> None:
+        self.function, self.parameters = function, optimizer.parameters
+        self.leaves = model.parameters()  # also those that nobody moves
+        self.rows, self.targets = table
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def _losses(self, indices: Sequence[int]) -> list[Value]:
+        return [self.function(self.rows[i], self.targets[i]) for i in indices]
+
+    def loss(self) -> float:
+        """The mean loss of all examples."""
+        with no_grad():
+            return math.fsum(loss.data for loss in self._losses(range(len(self)))) / len(self)
+
+    def gradient(self, indices: Sequence[int] | None) -> float:
+        """The mean loss of some examples, or of all; the parameters get its gradient."""
+        indices = range(len(self)) if indices is None else indices
+        for leaf in self.leaves:
+            leaf.grad = 0.0
+        mean = 0.0
+        for start in range(0, len(indices), _CHUNK):
+            share = total(self._losses(indices[start : start + _CHUNK])) / len(indices)
+            share.backward()
+            mean += share.data
+        return mean
+
+    def blame(self, indices: Sequence[int]) -> tuple[str, Exception | None]:
+        """The first example that goes wrong, and in it the first value; and the error, if there was one."""
+        for i in indices:
             try:
-                mean_loss = _accumulate(model, examples, loss)
-                norm = math.hypot(*(parameter.grad for parameter in parameters))
-                fine = math.isfinite(mean_loss) and math.isfinite(norm) and mean_loss <= ceiling
-                problem = "" if fine else f"the loss is {mean_loss:g}"
-            except (ArithmeticError, ValueError) as error:
-                problem = str(error)
-            if problem:
-                _restore(parameters, best)
-                history.stopped = (
-                    f"it diverged in epoch {epoch}: {problem}. The parameters are those of the lowest "
-                    f"loss; try a smaller learning rate than {optimizer.lr:g}"
-                )
-                return history
-            before = [parameter.data for parameter in parameters]
-            if mean_loss < lowest:
-                lowest, best = mean_loss, before
-            if not history.losses:
-                ceiling = _DIVERGED * max(abs(mean_loss), 1.0)
-            history.losses.append(mean_loss)
-            history.gradient_norms.append(norm)
-            if target is not None and mean_loss < target:
-                history.changes.append(0.0)
-                history.reached = True
-                history.stopped = f"the target was reached: loss {mean_loss:.4g} is below {target:g}"
-                return history
-            optimizer.step()
-            moves = (abs(parameter.data - number) for parameter, number in zip(parameters, before))
-            history.changes.append(math.fsum(moves) / len(parameters))
-            if on_epoch:
-                on_epoch(history)
-    except KeyboardInterrupt:
-        if len(history.changes) < len(history.losses):  # in the middle of an update
-            _restore(parameters, before)
-            del history.losses[-1:], history.gradient_norms[len(history.losses) :]
-        history.interrupted = True
-        history.stopped = f"it was interrupted after epoch {len(history.losses)}"
-        return history
-    history.stopped = f"the limit was reached, {epochs} epochs"
-    return history
+                [loss] = self._losses([i])
+                bad = next((v for v in topological_order(loss) if not math.isfinite(v.data)), None)
+                if bad is not None:
+                    return f"example {i}: {_written(bad)}", None
+                self.gradient([i])
+            except (ArithmeticError, TypeError, ValueError) as error:
+                return f"example {i}: {error}", error
+            for parameter in self.parameters:
+                if not math.isfinite(parameter.grad):
+                    return f"example {i}: ∂L/∂{parameter.name or 'a parameter'} is {parameter.grad}", None
+        return "the sum over the examples is not finite", None
 
 
-def _accumulate(model: Any, examples: Sequence[Example], loss: Callable[[Any, Any], Value]) -> float:
-    """The mean loss; its gradient is added to that of the parameters."""
-    mean = 0.0
-    for start in range(0, len(examples), _CHUNK):
-        losses = [loss(model(x), t) for x, t in examples[start : start + _CHUNK]]
-        share = total(losses) / len(examples)
-        share.backward()
-        mean += share.data
-    return mean
+def _written(value: Value) -> str:
+    """A value that is not finite, with its operation and its operands."""
+    name = f"{value.name} = " if value.name else ""
+    if not value.op:
+        return f"{value.name or 'a number'} is {value.data}"
+    operands = ", ".join(f"{p.name} = {p.data!r}" for p in dict.fromkeys(value.parents) if p.name)
+    return f"{name}{formula(value)} is {value.data}" + (f" at {operands}" if operands else "")
 
 
-def _restore(parameters: Sequence[Value], numbers: Sequence[float]) -> None:
-    for parameter, number in zip(parameters, numbers):
-        parameter.data = number
+class _Compiled:
+    """The same by compiled code."""
+
+    def __init__(self, program: Program, optimizer: Optimizer, table: Table) -> None:
+        self.program, self.parameters = program, optimizer.parameters
+        self.backend = program.backend
+        self.batch: Any
+        if self.backend == "python":
+            self.batch = [[*x, *(t if isinstance(t, list) else [t])] for x, t in zip(*table)]
+        else:
+            import numpy as np
+
+            self.batch = np.column_stack([np.array(column, np.float64) for column in table])
+
+    def loss(self) -> float:
+        return float(self.program.value(self.batch))
+
+    def gradient(self, indices: Sequence[int] | None) -> float:
+        batch = self.batch
+        if indices is not None:
+            batch = [batch[i] for i in indices] if self.backend == "python" else batch[indices]
+        loss, gradients = self.program(batch)
+        for parameter, gradient in zip(self.parameters, [*map(float, gradients)]):
+            parameter.grad = gradient
+        return float(loss)
+
+
+def _agree(compiled: _Compiled, eager: _Eager) -> bool:
+    """Whether both say the same of a few examples.
+
+    A model that draws random numbers, or looks at the number of a result, is compiled as it was for one
+    example.
+    """
+    n = len(eager)
+    for i in sorted({0, n // 2, n - 1}):
+        try:
+            expected = [eager.gradient([i]), *(p.grad for p in eager.parameters)]
+        except (ArithmeticError, ValueError):
+            continue  # the training will meet it, and say where
+        if not all(map(math.isfinite, expected)):
+            continue
+        got = [compiled.gradient([i]), *(p.grad for p in eager.parameters)]
+        scale = max(1.0, *map(abs, expected))
+        if not all(abs(a - b) <= 1e-6 * scale for a, b in zip(expected, got)):
+            return False
+    return True
+
+
+# ── Training ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Training:
+    """A training and its state, of which a checkpoint holds everything."""
+
+    def __init__(
+        self,
+        model: Module,
+        optimizer: Optimizer,
+        table: Table,
+        held_out: Table | None,
+        scaling: Scaling | None,
+        batch_size: int | None,
+        shuffle: bool,
+        seed: int,
+    ) -> None:
+        self.model, self.optimizer, self.parameters = model, optimizer, optimizer.parameters
+        self.n, self.shuffle, self.seed = len(table), shuffle, seed
+        self.batch_size = min(batch_size or self.n, self.n)
+        self.tables = [_scaled(t, scaling) if scaling else t for t in (table, held_out) if t is not None]
+        self.history = History()
+        self.ceiling = self.lowest = self.lowest_validation = math.inf
+        self.best = self.best_validation = self._numbers()
+        self.computed: Sequence[_Eager | _Compiled] = ()
+
+    # ── How gradients are computed ────────────────────────────────────────────────────────────────────
+
+    def choose(self, loss: Loss | None, compile: Any) -> None:  # noqa: A002
+        """Compile the model and its loss, where that is wanted and possible."""
+        model: Any = self.model
+        outputs, target = model(self.tables[0].rows[0]), self.tables[0].targets[0]
+        count = len(outputs) if isinstance(outputs, list) else 1
+        classes = self.tables[0].classes
+        if (
+            classes
+            and isinstance(target, int)
+            and count != (len(classes) if len(classes) > 2 or count > 1 else 1)
+        ):
+            raise ValueError(
+                f"there are {len(classes)} classes, {', '.join(classes)!s:.60}, for which a model needs "
+                f"{'one output, or 2' if len(classes) == 2 else len(classes)} outputs, not {count}"
+            )
+        chosen = loss or (cross_entropy if count > 1 and isinstance(target, int) else half_squared_error)
+
+        def function(x: Any, t: Any) -> Value:
+            return chosen(model(x), t)
+
+        self.eager = [_Eager(function, self.optimizer, model, table) for table in self.tables]
+        if compile is True:
+            compile = "auto"  # noqa: A001
+            insists = True
+        else:
+            insists = compile != "auto"
+        if compile is not False and not isinstance(compile, str):
+            raise TypeError(f'compile is True, False, "auto" or the name of a backend, not {compile!r:.60}')
+        gradients = [leaf.grad for leaf in self.eager[0].leaves]
+        try:
+            self.computed = self._compiled(function, compile, insists) if compile else self.eager
+        finally:
+            for leaf, gradient in zip(self.eager[0].leaves, gradients):
+                leaf.grad = gradient
+        self.history.backend = self.computed[0].backend
+
+    def _compiled(self, function: Loss, backend: str, insists: bool) -> Sequence[_Eager | _Compiled]:
+        table = self.tables[0]
+        try:
+            if not insists:
+                nodes = len(topological_order(function(table.rows[0], table.targets[0])))
+                backend = "python" if nodes * self.batch_size < _SMALL else backend
+            example = [table.rows[0], table.targets[0]]
+            program = compile_graph(function, example, self.parameters, backend=backend)
+            compiled = [_Compiled(program, self.optimizer, table) for table in self.tables]
+            if all(map(_agree, compiled, self.eager)):
+                return compiled
+        except (ArithmeticError, TypeError, ValueError):
+            if insists:
+                raise
+        if insists:
+            raise RuntimeError(
+                "the compiled code gives something else than the model itself, which draws random numbers, "
+                "or looks at the number of a result: compiled code does that once. Write compile=False"
+            )
+        return self.eager
+
+    # ── The loop ──────────────────────────────────────────────────────────────────────────────────────
+
+    def run(
+        self,
+        epochs: int,
+        rules: AnyOf,
+        schedule: Callable[[int], float] | None,
+        callback: Callable[[History], Any] | None,
+        progress: bool,
+        checkpoint: str | os.PathLike[str] | None,
+        every: int,
+    ) -> None:
+        """Train until there is a reason to stop."""
+        history = self.history
+        history.rule = history.stopped = ""
+        finished, state = len(history), None  # … of the last epoch that is finished
+        if history.losses:
+            self._ask(rules)
+        try:
+            with _bar(epochs, finished, progress) as bar:
+                while finished < epochs and not history.rule:
+                    if schedule:
+                        self.optimizer.lr = _rate(schedule(finished), finished)
+                    if not self._epoch(rules):
+                        break
+                    finished += 1
+                    if checkpoint is not None:
+                        state = self._state()
+                        if finished % every == 0:
+                            checkpoints.save(checkpoint, state)
+                    bar.set_postfix_str(f"loss {history.losses[-1]:.6f}", refresh=False)
+                    bar.update()
+                    if callback and callback(history) is True and not history.rule:
+                        history.rule, history.stopped = "callback", "the callback said so"
+            if not history.rule:
+                history.rule, history.stopped = "epochs", f"the limit was reached, {epochs} epochs"
+        except KeyboardInterrupt:
+            history.cut(finished)
+            history.rule, history.stopped = "Ctrl-C", f"it was interrupted after epoch {finished}"
+        if checkpoint is not None and state:
+            checkpoints.save(checkpoint, state)
+        if rules.restores_best and self.lowest_validation < math.inf and history.rule != "not finite":
+            best = history.validation_losses.index(self.lowest_validation) + 1
+            self._restore(self.best_validation)
+            history.stopped += f"; the parameters are those of the lowest validation loss, of epoch {best}"
+
+    def _epoch(self, rules: AnyOf) -> bool:
+        """An update for each batch, and a line of the history; unless it all went wrong."""
+        started, before = time.perf_counter(), self._numbers()
+        losses, norms = [], []
+        for indices in self._batches(len(self.history)):
+            loss, norm = self._gradient(indices)
+            if self.history.rule:
+                return False
+            losses.append(loss * (self.n if indices is None else len(indices)))
+            norms.append(norm)
+            if indices is None:
+                # The loss is that of the parameters as they are: they stay so if it is low enough.
+                self._note(loss, norm, started)
+                if self._ask(rules):
+                    return True
+            self._step()
+        if self.batch_size < self.n:
+            self._note(math.fsum(losses) / self.n, math.fsum(norms) / len(norms), started)
+        moves = map(abs, map(sub, self._numbers(), before))
+        self.history.changes[-1] = math.fsum(moves) / len(before)
+        if self.batch_size < self.n:
+            self._ask(rules)
+        return True
+
+    def _batches(self, epoch: int) -> Iterator[Sequence[int] | None]:
+        if self.batch_size == self.n:
+            yield None
+            return
+        order = [*range(self.n)]
+        if self.shuffle:
+            random.Random(f"{self.seed} {epoch}").shuffle(order)
+        for start in range(0, self.n, self.batch_size):
+            yield order[start : start + self.batch_size]
+
+    def _gradient(self, indices: Sequence[int] | None) -> tuple[float, float]:
+        """The loss and the length of the gradient; if they are beyond hope, the training is over."""
+        try:
+            loss = self.computed[0].gradient(indices)
+            norm = math.hypot(*(parameter.grad for parameter in self.parameters))
+        except (ArithmeticError, TypeError, ValueError):
+            loss = norm = math.nan
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            problem, error = self.eager[0].blame(range(self.n) if indices is None else indices)
+            if error and self.ceiling == math.inf:  # nothing is learned yet
+                raise type(error)(problem) from None
+            self._give_up(problem)
+        elif loss > self.ceiling:
+            self._give_up(f"the loss is {loss:g}")
+        elif self.ceiling == math.inf:
+            self.ceiling = _DIVERGED * max(abs(loss), 1.0)
+        return loss, norm
+
+    def _give_up(self, problem: str) -> None:
+        history = self.history
+        history.rule = "not finite"
+        self._restore(self.best)
+        if not history.losses:
+            history.stopped = f"there is no gradient to go along, {problem}"
+            return
+        best = history.losses.index(self.lowest) + 1
+        history.stopped = (
+            f"it diverged in epoch {len(history) + 1}: {problem}. The parameters are those of the lowest "
+            f"loss, of epoch {best}; try a smaller learning rate than {self.optimizer.lr:g}"
+        )
+
+    def _step(self) -> None:
+        before = self._numbers()
+        try:
+            self.optimizer.step()
+        except KeyboardInterrupt:  # in the middle of an update
+            self._restore(before)
+            raise
+
+    def _note(self, loss: float, norm: float, started: float) -> None:
+        history, numbers = self.history, self._numbers()
+        if loss < self.lowest:
+            self.lowest, self.best = loss, numbers
+        if len(self.computed) > 1:
+            try:
+                validation = self.computed[1].loss()
+            except (ArithmeticError, ValueError):
+                validation = math.inf
+            if validation < self.lowest_validation:
+                self.lowest_validation, self.best_validation = validation, numbers
+            history.validation_losses.append(validation)
+        so_far = history.seconds[-1] if history.seconds else 0.0
+        history.losses.append(loss)
+        history.gradient_norms.append(norm)
+        history.changes.append(0.0)
+        history.seconds.append(so_far + time.perf_counter() - started)
+
+    def _ask(self, rules: AnyOf) -> bool:
+        """Whether a rule ends the training; the history then says so."""
+        rule = rules.fired(self.history)
+        if rule:
+            self.history.rule, self.history.stopped = rule.name, rule(self.history)
+        return bool(rule)
+
+    # ── State ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def _numbers(self) -> list[float]:
+        return [parameter.data for parameter in self.parameters]
+
+    def _restore(self, numbers: Sequence[float]) -> None:
+        for parameter, number in zip(self.parameters, numbers):
+            parameter.data = number
+
+    @cached_property
+    def _settings(self) -> dict[str, Any]:
+        """What must be the same for a training to go on."""
+        return {
+            "model": self.model.describe(),
+            "optimizer": type(self.optimizer).__name__,
+            "batch_size": self.batch_size,
+            "shuffle": self.shuffle,
+            "seed": self.seed,
+            "examples": [_fingerprint(table) for table in self.tables],
+        }
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "settings": self._settings,
+            "parameters": self._numbers(),
+            "optimizer": self.optimizer.state_dict(),
+            "best": [self.lowest, self.best, self.lowest_validation, self.best_validation, self.ceiling],
+            "history": self.history.state_dict(),
+        }
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Go on from a checkpoint; on an error, nothing has changed."""
+        content = checkpoints.load(path, self._settings)
+        try:
+            history = History.from_state(content["history"])
+            lowest, best, lowest_validation, best_validation, ceiling = content["best"]
+            vectors = [[*map(real, numbers)] for numbers in (content["parameters"], best, best_validation)]
+            if {*map(len, vectors)} != {len(self.parameters)}:
+                raise ValueError(f"it is not for {len(self.parameters)} parameters")
+            self.lowest, self.lowest_validation, self.ceiling = map(
+                real, (lowest, lowest_validation, ceiling)
+            )
+            self.optimizer.load_state_dict(content["optimizer"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path}: this checkpoint is damaged: {error}") from None
+        history.backend = self.history.backend
+        self.history, (numbers, self.best, self.best_validation) = history, vectors
+        self._restore(numbers)
+
+
+def _scaled(table: Table, scaling: Scaling) -> Table:
+    targets = [scaling.target(t) if isinstance(t, float) else t for t in table.targets]
+    return dataclasses.replace(table, rows=[*map(scaling.inputs, table.rows)], targets=targets)
+
+
+def _fingerprint(table: Table) -> str:
+    """A few letters that are others for other examples."""
+    digest = hashlib.sha256()
+    for example in zip(*table):
+        digest.update(repr(example).encode())
+    return f"{len(table)} examples, {digest.hexdigest()[:16]}"
+
+
+def _rate(rate: Any, epoch: int) -> float:
+    try:
+        number = real(rate)
+    except TypeError as error:
+        raise TypeError(f"schedule({epoch}): {error}") from None
+    if not 0 <= number < math.inf:
+        raise ValueError(f"schedule({epoch}) is {number!r}, which is no learning rate")
+    return number
+
+
+def _bar(epochs: int, done: int, wanted: bool) -> Any:
+    """A progress bar, for eyes only: where there is neither a terminal nor a notebook, it is silent."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    in_notebook = hasattr(shell, "kernel")
+    if not wanted or not (in_notebook or sys.stderr.isatty()):
+        from tqdm import tqdm
+
+        return tqdm(disable=True)
+    from tqdm.auto import tqdm as any_tqdm
+
+    return any_tqdm(total=epochs, initial=done, unit=" epochs", leave=False)

@@ -1,7 +1,9 @@
 """The command line as a person meets it: the main job, real data, and what goes wrong."""
 
+import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+import microgradlike as mg
 from microgradlike.__main__ import main
-from microgradlike.nn import MLP
+from microgradlike.nn import MLP, load
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -173,7 +176,7 @@ def test_save_then_load_goes_on(capsys: pytest.CaptureFixture[str], tmp_path: Pa
         ("\n \n", "there is no data in it"),
         ("a,b\n", "no data below the header"),
         ("1\n2\n", "line 1: one column only"),
-        ("1,2\n3\n", "line 2: 1 cells, but line 1 has 2"),
+        ("1,2\n3\n", "line 2: 1 cell, but line 1 has 2"),
         ("a,b,t\n1,2,0\n1,2,3,1\n", "line 3: 4 cells, but line 1 has 3"),
         ("1,2,0\n3,four,1\n", "line 2, column 2 (x2): it holds 'four'"),
         ("a,b,t\n1,2,0\n\n3,,1\n", "line 4, column 2 (b): it is empty"),
@@ -418,3 +421,124 @@ def test_a_list_may_begin_with_a_minus(capsys: pytest.CaptureFixture[str], tmp_p
     path = tmp_path / "net.gv"
     code, out, _ = run(capsys, "draw", "--inputs", "-1,0", "--target", "-.5", "-o", str(path))
     assert code == 0 and "at x = (-1, 0), t = (-0.5)" in out
+
+
+# ── A whole way: train, predict, evaluate ─────────────────────────────────────────────────────────────
+
+
+def flowers(path: Path) -> Path:
+    mg.data.flowers(150, seed=1).save(path)
+    return path
+
+
+def test_train_predict_evaluate(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    data, model, out = flowers(tmp_path / "flowers.csv"), tmp_path / "model.json", tmp_path / "said.csv"
+    code, text, err = run(
+        capsys, "train", str(data), "--hidden", "8,8", "--target", "species", "--validation", "0.2",
+        "--save", str(model), "--seed", "1",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    assert "Network: 4-8-8-3" in text and "30 examples are held out for validation." in text
+    held_out = re.search(r"(\d+) of 30 held-out examples right", text)
+    assert held_out and int(held_out[1]) >= 28
+    network = load(model)
+    assert list(network.features) == ["sepal length", "sepal width", "petal length", "petal width"]
+    assert list(network.classes) == ["setosa", "versicolor", "virginica"]
+    assert network.scaling is not None
+
+    code, said, _ = run(capsys, "predict", str(model), str(data))
+    lines = [*csv.reader(said.splitlines())]
+    assert lines[0] == ["sepal length", "sepal width", "petal length", "petal width", "prediction"]
+    rows = [*csv.reader(data.read_text().splitlines())][1:]
+    assert [line[-1] for line in lines[1:]] == network.predict([[*map(float, row[:4])] for row in rows])
+    right = sum(line[-1] == row[-1] for line, row in zip(lines[1:], rows))
+    code, text, _ = run(capsys, "evaluate", str(model), str(data), "--target", "species")
+    assert text.startswith(f"{right} of 150 right")
+
+    # The columns in another order, with others between; to a file.
+    mixed = tmp_path / "mixed.csv"
+    with mixed.open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [["id", "petal width", "sepal width", "sepal length", "petal length"]]
+            + [[i, row[3], row[1], row[0], row[2]] for i, row in enumerate(rows)]
+        )
+    code, text, _ = run(capsys, "predict", str(model), str(mixed), "-o", str(out))
+    assert text == f"150 predictions are in {out}.\n"
+    assert [line[-1] for line in csv.reader(out.read_text().splitlines())][1:] == [
+        line[-1] for line in lines[1:]
+    ]
+
+    # No names at all.
+    bare = tmp_path / "bare.csv"
+    bare.write_text("\n".join(",".join(row[:4]) for row in rows))
+    code, text, _ = run(capsys, "predict", str(model), str(bare))
+    assert [line.split(",")[-1] for line in text.splitlines()][1:] == [line[-1] for line in lines[1:]]
+
+
+def test_numbers_are_learned_and_evaluated_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    data, model = flowers(tmp_path / "flowers.csv"), tmp_path / "model.json"
+    columns = "sepal length,sepal width,petal length"
+    code, text, err = run(
+        capsys, "train", str(data), "--columns", columns, "--target", "petal width", "--save", str(model)
+    )
+    assert (code, err) == (0, "") and "target: petal width" in text
+    code, text, _ = run(capsys, "evaluate", str(model), str(data), "--target", "petal width")
+    found = re.fullmatch(
+        r"150 examples: mean \|y − t\| = [\d.]+, mean \(y − t\)² = [\d.]+, R² = ([\d.]+)\n", text
+    )
+    assert found and float(found[1]) > 0.8
+
+
+def test_a_training_from_the_shell_goes_on(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    data = flowers(tmp_path / "flowers.csv")
+    files = []
+    for name, stops in (("whole", [20]), ("parts", [7, 13, 20])):
+        files.append(tmp_path / f"{name}.json")
+        for epochs in stops:
+            code, _, err = run(
+                capsys, "train", str(data), "--epochs", str(epochs), "--optimizer", "adam", "--batch", "16",
+                "--checkpoint", str(tmp_path / f"{name} run.json"), "--resume", "--save", str(files[-1]),
+            )  # fmt: skip
+            assert (code, err) == (0, "")
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "DATA", "--resume"], "--resume goes on from a checkpoint: say --checkpoint FILE, too"),
+        (["train", "DATA", "--patience", "3"], "say --validation 0.2, too"),
+        (["train", "DATA", "--validation", "1"], "'1' is no share between 0 and 1"),
+        (["train", "DATA", "--hidden", "8,0"], "'8,0' is no list of layer sizes such as 8,8"),
+        (["train", "DATA", "--hidden", "8", "--sizes", "4,8,3"], "leave out --hidden"),
+        (["train", "DATA", "--columns", "sepal,x"], "sepal"),
+        (["train", "--columns", "x1"], "XOR has none"),
+        (["train", "DATA", "--checkpoint", "DATA"], "this is the data"),
+        (["predict", "MODEL"], "required: file"),
+        (["predict", "MODEL", "no.csv"], "no.csv: No such file"),
+        (["predict", "no.json", "DATA"], "no.json: No such file"),
+        (["predict", "DATA", "DATA"], "no JSON"),
+        (["predict", "MODEL", "NARROW"], "there is no column 'sepal length'; there are a, b"),
+        (["predict", "MODEL", "DATA", "-o", "MODEL"], "names this file, too"),
+        (["predict", "MODEL", "DATA", "-o", "DATA"], "this is the data"),
+        (["evaluate", "MODEL", "DATA", "--target", "kind"], "no target column 'kind'"),
+        (["evaluate", "MODEL", "STRANGE"], "'rose' is no class of the model"),
+    ],
+)  # fmt: skip
+def test_what_goes_wrong_with_files(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    files = {name: tmp_path / f"{name}.csv" for name in ("DATA", "MODEL", "NARROW", "STRANGE")}
+    text = flowers(files["DATA"]).read_text()
+    files["NARROW"].write_text("a,b\n1,2\n3,4\n")
+    files["STRANGE"].write_text(text.replace("virginica", "rose"))
+    model = mg.MLP(4, [3])
+    model.features, model.classes = (
+        text.splitlines()[0].split(",")[:4],
+        ["setosa", "versicolor", "virginica"],
+    )
+    model.save(files["MODEL"])
+    before = {name: path.read_bytes() for name, path in files.items()}
+    code, _, err = run(capsys, *(str(files.get(argument, argument)) for argument in arguments))
+    assert code == 2 and message in err and err.count("\n") == 1
+    assert {name: path.read_bytes() for name, path in files.items()} == before

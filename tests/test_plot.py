@@ -10,7 +10,7 @@ import pytest
 
 import microgradlike as mg
 from microgradlike import plot
-from microgradlike.train import History, gradient_descent
+from microgradlike.history import History
 
 matplotlib = pytest.importorskip("matplotlib", reason='needs matplotlib: pip install "microgradlike[plot]"')
 matplotlib.use("Agg")
@@ -24,6 +24,7 @@ from matplotlib.path import Path  # noqa: E402
 loss_curve: Any = plot.loss_curve
 decision_boundary: Any = plot.decision_boundary
 loss_surface: Any = plot.loss_surface
+weight_changes: Any = plot.weight_changes
 
 XOR = [([0.0, 0.0], 0.0), ([0.0, 1.0], 1.0), ([1.0, 0.0], 1.0), ([1.0, 1.0], 0.0)]
 SQUARE = [x for x, _ in XOR]
@@ -132,6 +133,30 @@ def test_a_history_of_values_and_one_without_epochs() -> None:
     for empty in (History(), []):
         with pytest.raises(ValueError, match="there are no epochs in this history: train for at least one"):
             loss_curve(empty)
+
+
+def test_validation_is_a_dashed_line_of_its_own() -> None:
+    history = History([1.0, 0.5, 0.25], [1.1, 0.7, 0.9], changes=[0.1] * 3)
+    ax = loss_curve(history)
+    _, dashed = ax.lines
+    assert (list(dashed.get_ydata()), dashed.get_linestyle()) == (history.validation_losses, "--")
+    assert legend(ax)[-1] == "validation"
+
+
+def test_weight_changes_have_the_mean_of_each_phase() -> None:
+    history = History([1.0, 0.95, 0.5, 0.2, 0.05, 0.0], changes=[1.0, 3.0, 4.0, 8.0, 16.0, 32.0])
+    ax = weight_changes(history)
+    curve, *means = ax.lines
+    assert list(curve.get_ydata()) == history.changes
+    assert [(list(m.get_xdata()), list(m.get_ydata())) for m in means] == [
+        ([0.5, 2.5], [2.0, 2.0]),
+        ([2.5, 4.5], [6.0, 6.0]),
+        ([4.5, 6.5], [24.0, 24.0]),
+    ]
+    assert legend(ax) == ["early: 2", "middle: 6", "late: 24"]
+    assert (ax.get_xlabel(), ax.get_yscale()) == ("epoch", "log")
+    with pytest.raises(ValueError, match="there are no epochs in this history"):
+        weight_changes(History())
 
 
 # ── What a network decides ────────────────────────────────────────────────────────────────────────────
@@ -503,13 +528,8 @@ def test_they_draw_on_the_axes_they_are_given() -> None:
     network = mg.MLP(2, [2, 1], activation="sigmoid", output_activation="sigmoid")
     w, v = network.layers[1].neurons[0].w
     optimizer, path = mg.SGD(network.parameters(), lr=1.0), [(w.data, v.data)]
-    history = gradient_descent(
-        network,
-        XOR,
-        mg.half_squared_error,
-        optimizer,
-        epochs=5,
-        on_epoch=lambda _: path.append((w.data, v.data)),
+    history = mg.fit(
+        network, XOR, optimizer=optimizer, epochs=5, callback=lambda _: path.append((w.data, v.data))
     )
     _, axes = plt.subplots(1, 3)
     loss = lambda: mg.mean(mg.half_squared_error(network(x), t) for x, t in XOR)  # noqa: E731

@@ -14,13 +14,13 @@ PACKAGE = Path(mg.__file__).parent
 
 # A file imports only from floors below its own.
 FLOORS = [
-    {"notation", "files", "receipts"},
+    {"notation", "files", "receipts", "history"},
     {"ops"},
     {"engine"},
-    {"functions"},
-    {"nn", "losses", "optim", "formula", "gradcheck", "hand", "paths"},
-    {"label", "picture", "data", "train", "scaling", "explain"},
-    {"sketch", "report", "plot", "player"},
+    {"functions", "table"},
+    {"nn", "losses", "optim", "formula", "gradcheck", "hand", "paths", "toys"},
+    {"label", "picture", "data", "scaling", "explain", "stop", "checkpoint"},
+    {"sketch", "report", "plot", "player", "diagnose", "evaluate", "problem"},
     {"draw", "compile.batch", "compile.names", "compile.ieee", "compile.writing"},
     {"steps", "ripple", "compile.scalars"},
     {
@@ -34,6 +34,7 @@ FLOORS = [
     {"compile.numpy", "compile.jax", "compile.llvm"},
     {"compile.program"},
     {"compile.__init__"},
+    {"train"},
     {"__init__", "__main__"},
 ]
 

@@ -7,7 +7,6 @@ from typing import Any, NoReturn
 
 from microgradlike.engine import real
 
-
 #: From so many numbers on, BLAS uses threads.
 _MANY = 10_000
 
@@ -117,8 +116,8 @@ class Arrays(Lists):
         if not (type(batch) is self._np.ndarray and batch.dtype is self._float64 and self._is_table(batch)):
             batch = self._array(batch)
         if not self.allow_nan:
-            # Both pass nan on; vdot is the fastest for a few numbers, and of many keeps all cores busy, also
-            # after it is done.
+            # Both pass nan on. For a few numbers vdot is the fastest; for many it keeps all cores busy, and
+            # for a while after it, too.
             one = self._np.vdot(batch, batch) if batch.size < _MANY else batch.min()
             if math.isnan(one) and self._np.isnan(batch).any():
                 self.checked(batch.tolist())

@@ -1,0 +1,134 @@
+"""What happened in training, epoch by epoch, and how it splits into the document's phases."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+
+@dataclass(repr=False)
+class History:
+    """What happened in training; every list has a number for each epoch.
+
+    Attributes:
+        losses: the mean loss over the examples: where all of them are one batch, before the update, else
+            the mean over the batches, each before its own update.
+        validation_losses: the mean loss over the examples that are not trained on, if there are any.
+        gradient_norms: the Euclidean length of the gradient, the mean over the batches.
+        changes: the mean absolute change of a parameter.
+        seconds: from the beginning to the end of the epoch.
+        rule: what ended the training: the name of a rule of `microgradlike.stop`, "epochs", "callback",
+            "Ctrl-C" or "not finite".
+        stopped: the same as a sentence, with numbers.
+        backend: what computed the gradients: a backend of `compile`, or "eager", Value by Value.
+
+    >>> History(losses=[1.0, 0.5, 0.25], changes=[0.3, 0.2, 0.1], stopped="the limit was reached, 3 epochs")
+    3 epochs: the limit was reached, 3 epochs.
+      phase    epochs           mean loss              mean |Δw| an epoch
+      early    1 to 1           1.000000 → 1.000000    0.300000
+      middle   2 to 2           0.500000 → 0.500000    0.200000
+      late     3 to 3           0.250000 → 0.250000    0.100000
+    """
+
+    losses: list[float] = field(default_factory=list)
+    validation_losses: list[float] = field(default_factory=list)
+    gradient_norms: list[float] = field(default_factory=list)
+    changes: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    rule: str = ""
+    stopped: str = ""
+    backend: str = ""
+
+    def __len__(self) -> int:
+        return len(self.losses)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def cut(self, epochs: int) -> None:
+        """Forget all epochs but the first so many."""
+        for thing in vars(self).values():
+            if isinstance(thing, list):
+                del thing[epochs:]
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it, in lists that are copies."""
+        return {name: [*thing] if isinstance(thing, list) else thing for name, thing in vars(self).items()}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """The history that gave this `state_dict`.
+
+        Raises:
+            TypeError, ValueError: it is none.
+        """
+        if not isinstance(state, Mapping) or state.keys() != vars(cls()).keys():
+            raise ValueError("this is no history")
+        history = cls(**state)
+        epochs = len(history.losses)
+        for name, empty in vars(cls()).items():
+            thing = getattr(history, name)
+            if type(thing) is not type(empty):
+                raise TypeError(f"{name} is {thing!r:.60}")
+            if isinstance(thing, list) and not (
+                all(isinstance(number, float) for number in thing)
+                and (len(thing) == epochs or (name == "validation_losses" and not thing))
+            ):
+                raise ValueError(f"{name} does not have a number for each of {epochs} epochs")
+        return history
+
+    def phases(self) -> list[tuple[str, range]]:
+        """The epochs (from 0 on) of the early, the middle and the late phase.
+
+        Early is until 10 % of the whole loss reduction has happened, late is after 90 % of it: the
+        document's "large adjustments", "subtle refinements" and "fine-tuning" as numbers.
+
+        >>> History(losses=[1.0, 0.95, 0.8, 0.5, 0.2, 0.05, 0.02, 0.0]).phases()
+        [('early', range(0, 2)), ('middle', range(2, 5)), ('late', range(5, 8))]
+        """
+        if not self.losses:
+            return []
+        start, gained = self.losses[0], self.losses[0] - min(self.losses)
+        ends = [
+            next((i for i, loss in enumerate(self.losses) if start - loss > share * gained), len(self))
+            for share in (0.1, 0.9)
+        ]
+        return [
+            ("early", range(ends[0])),
+            ("middle", range(*ends)),
+            ("late", range(ends[1], len(self))),
+        ]
+
+    def changes_by_phase(self) -> dict[str, float]:
+        """The mean of `changes` in each phase that has epochs.
+
+        >>> History(losses=[1.0, 0.5, 0.0], changes=[0.25, 0.75, 0.5]).changes_by_phase()
+        {'early': 0.25, 'middle': 0.75, 'late': 0.5}
+        """
+        return {
+            phase: math.fsum(self.changes[i] for i in epochs) / len(epochs)
+            for phase, epochs in self.phases()
+            if epochs
+        }
+
+    def flat(self) -> bool:
+        """Whether the loss has come to rest: the second half of many epochs lowered it by less than 1 %."""
+        half = self.losses[len(self.losses) // 2 :]
+        return len(self.losses) >= 200 and half[0] - half[-1] < 0.01 * half[0]
+
+    def table(self) -> str:
+        """A line for each phase: its epochs, the loss, and how far the weights moved."""
+        lines = ["  phase    epochs           mean loss              mean |Δw| an epoch"]
+        changes = self.changes_by_phase()
+        for phase, epochs in self.phases():
+            if epochs:
+                span = f"{epochs[0] + 1} to {epochs[-1] + 1}"
+                loss = f"{self.losses[epochs[0]]:.6f} → {self.losses[epochs[-1]]:.6f}"
+                lines.append(f"  {phase:7}  {span:15}  {loss:21}  {changes[phase]:.6f}")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        epochs = f"{len(self)} epoch{'s' * (len(self) != 1)}"
+        return f"{epochs}: {self.stopped or 'not stopped yet'}." + (
+            f"\n{self.table()}" if self.losses else ""
+        )

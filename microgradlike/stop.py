@@ -1,0 +1,219 @@
+"""When training ends: rules that look at the history after each epoch, and combine with | and &.
+
+>>> from microgradlike.history import History
+>>> rule = TargetLoss(0.1) | NoProgress(patience=2)
+>>> rule(History(losses=[0.5, 0.4]))
+''
+>>> rule(History(losses=[0.5, 0.4, 0.41, 0.42]))
+'no progress: the loss was lowest in epoch 2 (0.4), and the 2 epochs since have not lowered it'
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from microgradlike.history import History
+
+
+class Rule(ABC):
+    """Says whether training is to end: called with the history, it gives the reason, or an empty string.
+
+    Rules look at nothing but the history, so an interrupted training goes on as if nothing had happened.
+    ``a | b`` ends the training if one of the two would, ``a & b`` if both would.
+    """
+
+    #: Whether the rule looks at validation losses.
+    validates = False
+    #: Whether the training is to end with the parameters of the lowest validation loss.
+    restores_best = False
+
+    @abstractmethod
+    def __call__(self, history: History) -> str:
+        """Why to stop now, in words; empty: go on."""
+
+    @property
+    def name(self) -> str:
+        """What `History.rule` says if this rule ended the training."""
+        return type(self).__name__
+
+    def fired(self, history: History) -> "Rule | None":
+        """The rule that has a reason: this one, or one that it is made of."""
+        return self if self(history) else None
+
+    def __or__(self, other: "Rule") -> "Rule":
+        return AnyOf((self, other)) if isinstance(other, Rule) else NotImplemented
+
+    def __and__(self, other: "Rule") -> "Rule":
+        return AllOf((self, other)) if isinstance(other, Rule) else NotImplemented
+
+
+@dataclass(frozen=True)
+class TargetLoss(Rule):
+    """The loss is small enough.
+
+    Args:
+        below: the loss to get below.
+    """
+
+    below: float
+
+    def __post_init__(self) -> None:
+        _check_number("TargetLoss", "below", self.below, least=-math.inf)
+
+    def __call__(self, history: History) -> str:
+        loss = history.losses[-1]
+        return f"the target was reached: loss {loss:.4g} is below {self.below:g}" * (loss < self.below)
+
+
+@dataclass(frozen=True)
+class NoProgress(Rule):
+    """The loss has come to rest.
+
+    Args:
+        patience: so many epochs without progress are enough.
+        min_delta: progress is to get below the lowest loss before them by more than this.
+    """
+
+    patience: int = 100
+    min_delta: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_patience("NoProgress", self.patience)
+        _check_number("NoProgress", "min_delta", self.min_delta)
+
+    def __call__(self, history: History) -> str:
+        best = _best_long_ago(history.losses, self.patience, self.min_delta)
+        if best is None:
+            return ""
+        by = f" by more than {self.min_delta:g}" if self.min_delta else ""
+        return (
+            f"no progress: the loss was lowest in epoch {best + 1} ({history.losses[best]:.4g}), "
+            f"and the {len(history) - 1 - best} epochs since have not lowered it{by}"
+        )
+
+
+@dataclass(frozen=True)
+class ValidationRises(Rule):
+    """The loss of the examples that are not trained on no longer falls: early stopping.
+
+    Args:
+        patience: so many epochs that do not get below the lowest loss before them are enough.
+        min_delta: below means by more than this.
+        restore_best: the training ends with the parameters of the lowest validation loss.
+
+    Source: Prechelt, "Early stopping – but when?" (1998).
+    """
+
+    patience: int = 10
+    min_delta: float = 0.0
+    restore_best: bool = True
+
+    validates = True
+
+    def __post_init__(self) -> None:
+        _check_patience("ValidationRises", self.patience)
+        _check_number("ValidationRises", "min_delta", self.min_delta)
+
+    @property
+    def restores_best(self) -> bool:  # type: ignore[override]
+        return self.restore_best
+
+    def __call__(self, history: History) -> str:
+        best = _best_long_ago(history.validation_losses, self.patience, self.min_delta)
+        if best is None:
+            return ""
+        return (
+            f"the validation loss was lowest in epoch {best + 1} ({history.validation_losses[best]:.4g}), "
+            f"and is {history.validation_losses[-1]:.4g} now, {len(history) - 1 - best} epochs later"
+        )
+
+
+@dataclass(frozen=True)
+class GradientNorm(Rule):
+    """The gradient is next to zero: a minimum, or a plateau.
+
+    Args:
+        below: the length of the gradient to get below.
+    """
+
+    below: float
+
+    def __post_init__(self) -> None:
+        _check_number("GradientNorm", "below", self.below)
+
+    def __call__(self, history: History) -> str:
+        norm = history.gradient_norms[-1]
+        return f"the gradient's norm {norm:.4g} is below {self.below:g}" * (norm < self.below)
+
+
+@dataclass(frozen=True)
+class TimeLimit(Rule):
+    """Enough time has passed; the epoch that has begun is finished.
+
+    Args:
+        seconds: of training, those before an interruption included.
+    """
+
+    seconds: float
+
+    def __post_init__(self) -> None:
+        _check_number("TimeLimit", "seconds", self.seconds)
+
+    def __call__(self, history: History) -> str:
+        took = history.seconds[-1]
+        return f"{took:.1f} seconds have passed, the limit is {self.seconds:g}" * (took >= self.seconds)
+
+
+@dataclass(frozen=True)
+class _Several(Rule):
+    rules: tuple[Rule, ...]
+
+    @property
+    def validates(self) -> bool:  # type: ignore[override]
+        return any(rule.validates for rule in self.rules)
+
+    @property
+    def restores_best(self) -> bool:  # type: ignore[override]
+        return any(rule.restores_best for rule in self.rules)
+
+
+class AnyOf(_Several):
+    """One of several rules has a reason; `a | b` makes it."""
+
+    def __call__(self, history: History) -> str:
+        return next(filter(None, (rule(history) for rule in self.rules)), "")
+
+    def fired(self, history: History) -> Rule | None:
+        return next(filter(None, (rule.fired(history) for rule in self.rules)), None)
+
+
+class AllOf(_Several):
+    """Each of several rules has a reason; `a & b` makes it."""
+
+    def __call__(self, history: History) -> str:
+        reasons = [rule(history) for rule in self.rules]
+        return ", and ".join(reasons) if all(reasons) else ""
+
+    @property
+    def name(self) -> str:
+        return " & ".join(rule.name for rule in self.rules)
+
+
+def _best_long_ago(losses: Sequence[float], patience: int, min_delta: float) -> int | None:
+    """The epoch (from 0 on) of the lowest loss, unless the last epochs have got below it."""
+    before, since = losses[:-patience], losses[-patience:]
+    if not before or min(since) < min(before) - min_delta:
+        return None
+    return losses.index(min(before))
+
+
+def _check_patience(rule: str, patience: int) -> None:
+    if not isinstance(patience, int) or isinstance(patience, bool) or patience < 1:
+        raise ValueError(f"{rule}: patience is a number of epochs from 1 on, not {patience!r}")
+
+
+def _check_number(rule: str, name: str, number: float, least: float = 0.0) -> None:
+    if isinstance(number, bool) or not isinstance(number, int | float) or not number >= least:
+        from_on = " from 0 on" if least == 0 else ""
+        raise ValueError(f"{rule}: {name} is a number{from_on}, not {number!r}")
