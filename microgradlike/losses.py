@@ -4,7 +4,7 @@ Predictions and targets are single numbers or Values, or lists of the same lengt
 says otherwise, the loss of a list is the mean over its elements, as in PyTorch.
 """
 
-from collections.abc import Sequence, Sized
+from collections.abc import Callable, Sequence, Sized
 from typing import Any, SupportsFloat, TypeAlias
 
 from microgradlike import ops
@@ -125,6 +125,12 @@ def hinge_loss(score: Numbers, t: Numbers) -> Value:
         if target.data not in {-1.0, 1.0}:
             raise ValueError(f"the targets of hinge_loss are -1 and 1, not {target.data:g}")
     return _of_all(ops.mean, [relu(1 - target * s) for s, target in pairs])
+
+
+def usual_loss(outputs: Any, target: Any) -> Callable[[Any, Any], Value]:
+    """The loss that suits these outputs and this target: cross_entropy for a class, else ½(y − t)²."""
+    several = isinstance(outputs, list | tuple) and len(outputs) > 1
+    return cross_entropy if several and isinstance(target, int) else half_squared_error
 
 
 def _of_all(op: Op, terms: list[Value]) -> Value:

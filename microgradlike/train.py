@@ -21,7 +21,7 @@ from microgradlike.engine import Value, no_grad, real, topological_order
 from microgradlike.formula import formula
 from microgradlike.functions import sum as total
 from microgradlike.history import History
-from microgradlike.losses import cross_entropy, half_squared_error
+from microgradlike.losses import usual_loss
 from microgradlike.nn import MLP, Module
 from microgradlike.optim import SGD, Optimizer
 from microgradlike.scaling import Scaling
@@ -366,7 +366,7 @@ class _Training:
                 f"there are {len(classes)} classes, {', '.join(classes)!s:.60}, for which a model needs "
                 f"{'one output, or 2' if len(classes) == 2 else len(classes)} outputs, not {count}"
             )
-        chosen = loss or (cross_entropy if count > 1 and isinstance(target, int) else half_squared_error)
+        chosen = loss or usual_loss(outputs, target)
 
         def function(x: Any, t: Any) -> Value:
             return chosen(model(x), t)

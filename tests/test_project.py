@@ -20,8 +20,8 @@ FLOORS = [
     {"functions", "table"},
     {"nn", "losses", "optim", "formula", "gradcheck", "hand", "paths", "toys"},
     {"label", "picture", "data", "scaling", "explain", "stop", "checkpoint"},
-    {"sketch", "report", "plot", "player", "diagnose", "evaluate", "problem"},
-    {"draw", "compile.batch", "compile.names", "compile.ieee", "compile.writing"},
+    {"sketch", "report", "plot", "player", "examine", "evaluate", "problem"},
+    {"draw", "diagnose", "compile.batch", "compile.names", "compile.ieee", "compile.writing"},
     {"steps", "ripple", "compile.scalars"},
     {
         "compile.schedule",

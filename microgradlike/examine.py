@@ -1,0 +1,274 @@
+"""What is seen of a model and its data: what every neuron gave, how steep it was there, what came back.
+
+Each example is recorded once, and its graph is read.
+"""
+
+import functools
+import math
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeAlias
+
+from microgradlike import losses, ops
+from microgradlike.data import as_table
+from microgradlike.engine import NOT_COMPUTED, Value, no_grad, topological_order
+from microgradlike.formula import formula
+from microgradlike.label import visible
+from microgradlike.nn import ACTIVATIONS, MLP, Neuron
+
+Loss: TypeAlias = Callable[[Any, Any], Value]
+
+FLAT = 0.01  # a derivative below this part of its largest hands on next to nothing
+OFF = 0.25  # so far from its target is wrong
+FEW = 20  # examples
+END = 1e300  # as good as infinity, and a number that every activation takes
+
+_MOST_EXAMPLES, _MOST_WORK = 500, 5_000_000  # to look at; and examples times parameters
+_MOST_TRIES = 100  # learning rates
+
+#: Of these losses targets are classes, and no numbers that the outputs could be compared with.
+OF_CLASSES = (losses.cross_entropy, losses.hinge_loss, losses.binary_cross_entropy_with_logits)
+
+
+class LayerNumbers(NamedTuple):
+    """The numbers of one layer; None is for what has no meaning there, or could not be computed.
+
+    Attributes:
+        name: its number, from 1 on; or "all", of a model that is no MLP.
+        neurons: how many.
+        activation: its name.
+        dead: the share of neurons on the flat side of a relu (elu, softplus, …) for all examples.
+        saturated: the share of outputs, over examples and neurons, where a sigmoid (tanh, …) is flat.
+        signal: ∂L/∂z, root mean square over examples and neurons.
+        gradient: the norm of the mean gradient, over weights and biases.
+        weights: the norm of the weights; of a model that is no MLP, of all parameters.
+    """
+
+    name: str
+    neurons: int | None
+    activation: str
+    dead: float | None
+    saturated: float | None
+    signal: float | None
+    gradient: float | None
+    weights: float
+
+
+def examples(data: Any) -> tuple[list[list[float]], list[Any], list[str]]:
+    """Rows, targets, and the names of the columns."""
+    table = as_table(data)
+    if len(table.rows) != len(table.targets) or not table.rows:
+        raise ValueError(f"there are {len(table.rows)} rows and {len(table.targets)} targets")
+    return table.rows, table.targets, [*map(visible, table.features)]
+
+
+@contextmanager
+def kept(parameters: Sequence[Value]) -> Iterator[None]:
+    """Whatever happens within, the parameters are as before after it."""
+    before = [(parameter, parameter.data, parameter.grad) for parameter in parameters]
+    try:
+        yield
+    finally:
+        for parameter, data, grad in before:
+            parameter.data, parameter.grad = data, grad
+
+
+class _Shape(NamedTuple):
+    """What an activation is like, as its row of the op table says it at a few numbers."""
+
+    low: float  # the least output
+    high: float
+    steepest: float  # the largest derivative
+    one_sided: bool  # flat to the left, but not to the right
+    saturates: bool  # flat on both sides
+
+
+@functools.cache
+def shape_of(activation: str) -> _Shape:
+    op, constants = ACTIVATIONS[activation]
+    if not op:
+        return _Shape(-math.inf, math.inf, 1.0, one_sided=False, saturates=False)
+    zs = (-END, -1.0, 0.0, 1.0, 2.0, END)
+    outputs = [op.forward(z, *constants) for z in zs]
+    slopes = [abs(op.partials(out, z, *constants)[0]) for out, z in zip(outputs, zs)]
+    left, right = (slopes[end] < FLAT * max(slopes) for end in (0, -1))
+    return _Shape(min(outputs), max(outputs), max(slopes), left and not right, left and right)
+
+
+class Unit:
+    """A neuron of an MLP, and what was seen of it."""
+
+    def __init__(self, neuron: Neuron, output: int | None) -> None:
+        self.neuron, self.name, self.output = neuron, visible(neuron.name), output
+        self.op, self.shape = ACTIVATIONS[neuron.activation][0], shape_of(neuron.activation)
+        self.sums: list[float] = []  # z, example by example
+        self.signals: list[float] = []  # ∂L/∂z
+        self.flat = 0  # how often its derivative was next to nothing
+        self.stuck = 0  # how often that was so far from the target, and the loss did not make up for it
+
+    @property
+    def dead(self) -> bool:
+        return self.shape.one_sided and 1 < self.flat == len(self.sums)
+
+    def note(self, z: Value, h: Value, signal: float, target: float | None) -> None:
+        self.sums.append(z.data)
+        self.signals.append(signal)
+        if h is not z and abs(h.partials[0]) < FLAT * self.shape.steepest:
+            self.flat += 1
+            off = 0.0 if target is None else abs(h.data - target)
+            self.stuck += off > OFF and abs(signal) < FLAT * off
+
+
+class Seen:
+    """All that was seen of a model and its data, for the findings."""
+
+    def __init__(
+        self,
+        model: Any,
+        rows: list[list[float]],
+        targets: list[Any],
+        features: list[str],
+        loss: Loss | None,
+        lr: Any,
+    ) -> None:
+        self.model, self.lr, self.features, self.total = model, lr, features, len(rows)
+        self.loss: Any = loss  # if None, that which suits the first outputs
+        self.parameters: list[Value] = model.parameters()
+        if not self.parameters:
+            raise ValueError(f"{model!r:.60} has no parameters, so there is nothing to learn")
+        most = max(FEW, min(_MOST_EXAMPLES, _MOST_WORK // len(self.parameters)))
+        self.chosen = sorted(random.Random(0).sample(range(self.total), min(most, self.total)))
+        self.rows, self.targets = ([column[i] for i in self.chosen] for column in (rows, targets))
+        if isinstance(model, MLP) and len(features) != model.sizes[0]:
+            raise ValueError(f"{model!r} takes {model.sizes[0]} inputs, but the rows have {len(features)}")
+        self.columns: list[tuple[str, float, float]] = []  # name, mean, spread, of those that vary
+        self.constant: list[str] = []
+        for j, column in enumerate(zip(*self.rows)):
+            mean = ops.mean(*column)
+            spread = math.hypot(*(x - mean for x in column)) / math.sqrt(len(column))
+            if max(column) != min(column):
+                self.columns.append((features[j], mean, spread))
+            elif all(row[j] == column[0] for row in rows):  # some 500 may miss a rare number
+                self.constant.append(features[j])
+        layers = model.layers if isinstance(model, MLP) else []
+        self.units = [
+            [Unit(neuron, j if layer is layers[-1] else None) for j, neuron in enumerate(layer.neurons)]
+            for layer in layers
+        ]
+        self.owners = {unit.neuron.b: unit for layer in self.units for unit in layer}
+        lost = [p for p in self.parameters if not math.isfinite(p.data)]
+        self.trouble = f"is made of {name_of(lost[0])} = {short(lost[0].data)}" if lost else ""
+        self.outputs: list[list[float]] = []
+        self.gradient = dict.fromkeys(self.parameters, 0.0)  # of the mean loss
+        self.mean_loss = ops.sum(*map(self._look, self.chosen, self.rows, self.targets))
+        self.norm = math.hypot(*self.gradient.values())
+        if not self.trouble and not math.isfinite(self.mean_loss + self.norm):
+            self.trouble = f"is {short(self.mean_loss)}, the norm of its gradient {short(self.norm)}"
+        if self.trouble:
+            self.mean_loss = math.nan
+        self.layers = [
+            self._numbers(str(k), units, layer.parameters(), [w for unit in units for w in unit.neuron.w])
+            for k, (layer, units) in enumerate(zip(layers, self.units), 1)
+        ] or [self._numbers("all", [], self.parameters, self.parameters)]
+
+    def _look(self, i: int, row: list[float], target: Any) -> float:
+        """Record one example and read its graph; its share of the mean loss."""
+        try:
+            prediction = self.model(row)
+            self.outputs.append([float(y) for y in as_list(prediction)])
+            self.loss = self.loss or losses.usual_loss(prediction, target)
+            L = self.loss(prediction, target)
+            if not isinstance(L, Value):
+                raise TypeError(f"the loss of an example must be a Value, not {L!r:.60}")
+            order = topological_order(L)
+            leaves = [value for value in order if not value.op]
+            with kept(leaves):  # also those of others
+                for leaf in leaves:
+                    leaf.grad = NOT_COMPUTED
+                L.backward()
+                for leaf in leaves:
+                    if leaf in self.gradient:
+                        self.gradient[leaf] += _grad(leaf) / len(self.rows)
+        except (ArithmeticError, ValueError) as error:
+            self.trouble = self.trouble or f"of rows[{i}] cannot be computed: {error}"
+            return 0.0
+        if not math.isfinite(L.data):
+            first = next(value for value in order if not math.isfinite(value.data))
+            cause = f", since {name_of(first)} = {short(first.data)}" if first is not L else ""
+            self.trouble = self.trouble or f"of rows[{i}] is {short(L.data)}{cause}"
+            return 0.0
+        goals = as_list(target) if self.loss not in OF_CLASSES else []
+        owners, sums = self.owners, dict[Value, Unit]()  # a sum is known by its last operand, the bias
+        for node in order:
+            if node.op is ops.dot and node.parents[-1] in owners:
+                sums[node] = owners[node.parents[-1]]
+            z = node if node in sums and not sums[node].op else node.parents[0] if node.op else node
+            if (unit := sums.get(z)) and node.op is (unit.op or ops.dot):
+                met = unit.output is not None and len(goals) == len(self.units[-1])
+                unit.note(z, node, _grad(z), goals[unit.output or 0] if met else None)
+        return L.data / len(self.rows)
+
+    def _numbers(
+        self, name: str, units: list[Unit], parameters: list[Value], weights: list[Value]
+    ) -> LayerNumbers:
+        activation = units[0].neuron.activation if units else "linear"
+        shape, looks = shape_of(activation), sum(len(unit.sums) for unit in units)
+        signal = math.hypot(*(s for unit in units for s in unit.signals)) / math.sqrt(looks or 1)
+        return LayerNumbers(
+            name,
+            len(units) or None,
+            activation if units else "–",
+            sum(unit.dead for unit in units) / len(units) if shape.one_sided else None,
+            sum(unit.flat for unit in units) / looks if shape.saturates and looks else None,
+            signal if looks and not self.trouble else None,
+            None if self.trouble else math.hypot(*(self.gradient[p] for p in parameters)),
+            math.hypot(*(w.data for w in weights)),
+        )
+
+    def loss_after(self, rate: float) -> float:
+        """The mean loss after a step of gradient descent, which is taken back; infinite if it has none."""
+        mean = 0.0
+        with kept(self.parameters), no_grad():
+            for parameter, gradient in self.gradient.items():
+                parameter.data -= rate * gradient
+            for row, target in zip(self.rows, self.targets):
+                try:
+                    mean += self.loss(self.model(row), target).data / len(self.rows)
+                except (ArithmeticError, ValueError):
+                    return math.inf
+        return mean if math.isfinite(mean) else math.inf
+
+    def descend(self, rate: float, loss: float, factor: float) -> tuple[float, float]:
+        """The lowest loss after one step, and its rate: times the factor for as long as that helps."""
+        for _ in range(_MOST_TRIES):
+            after = self.loss_after(rate * factor)
+            if after >= loss and (loss < self.mean_loss or (after > self.mean_loss and factor > 1)):
+                break
+            rate, loss = rate * factor, after
+        return loss, rate
+
+    def title(self) -> str:
+        count = f"{self.total:,} example{'s' * (self.total > 1)}"
+        if len(self.rows) < self.total:
+            count = f"{len(self.rows)} of {count}, chosen by chance"
+        loss = "" if self.trouble else f": mean loss {short(self.mean_loss)}"
+        kind: Any = type(self.model)
+        name = kind.__name__ if kind.__repr__ is object.__repr__ else f"{self.model!r:.200}"
+        return visible(f"{name} on {count}{loss}")
+
+
+def _grad(value: Value) -> float:
+    return 0.0 if value.grad is NOT_COMPUTED else value.grad
+
+
+def name_of(value: Value) -> str:
+    return visible(value.name or (formula(value) if value.op else "a value"))[:60]
+
+
+def short(data: float) -> str:
+    return f"{data:.3g}".replace("-", "−")
+
+
+def as_list(numbers: Any) -> list[Any]:
+    return list(numbers) if isinstance(numbers, list | tuple) else [numbers]
