@@ -267,8 +267,8 @@ def _silu_partial(a: Any) -> Any:
     return s * (1 + a * (1 - s))
 
 
-def _gelu(a: Any) -> Any:
-    return a * _normal_cdf(a)
+def _gelu(a: float) -> float:
+    return a * float(_normal_cdf(a))
 
 
 def _normal_cdf(a: Any) -> Any:
@@ -442,7 +442,7 @@ elu        = _row("elu",        _elu,        _elu_partials)
 selu       = _row("selu",       _selu,       lambda out, a: (_SELU_SCALE * _elu_partials(out, a, _SELU_ALPHA)[0],))
 softplus   = _row("softplus",   _softplus,   lambda out, a: (sigmoid(a),))
 silu       = _row("silu",       _silu,       lambda out, a: (_silu_partial(a),), composed=True)
-gelu       = _row("gelu",       _gelu,       lambda out, a: (_normal_cdf(a) + a * _normal_pdf(a),), composed=True)
+gelu       = _row("gelu",       _gelu,       lambda out, a: (_normal_cdf(a) + a * _normal_pdf(a),))
 softsign   = _row("softsign",   _softsign,   lambda out, a: (1 / (1 + abs(a)) / (1 + abs(a)),))
 hardtanh   = _row("hardtanh",   _hardtanh,   lambda out, a: (greater(1.0, abs(a)),))
 clip       = _row("clip",       _clip,       _clip_partials)

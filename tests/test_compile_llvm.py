@@ -261,7 +261,6 @@ EXACT: dict[str, Callable[[Any], Any]] = {
     "erfc": _erfc,
     "tanh": _bounded(mp.tanh, -1, 1),
     "sigmoid": lambda x: 1 / (1 + _exp(-x)) if x > -700 else _exp(x) / (1 + _exp(x)),
-    "silu": lambda x: x / (1 + _exp(-x)) if x > -700 else x * _exp(x) / (1 + _exp(x)),
     "softplus": lambda x: max(x, mp.mpf(0)) + mp.log1p(_exp(-abs(x))),
     "gelu": lambda x: x * _erfc(-x / mp.sqrt(2)) / 2,
 }

@@ -171,7 +171,7 @@ ROWS: dict[str, Callable[..., Vector]] = {
     "binary_cross_entropy_with_logits": lambda z, t: t * softplus(-z) + (1.0 - t) * softplus(z),
     **{name: _called(name) for name in (
         "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "erf", "erfc",
-        "tanh", "sigmoid", "softplus", "silu", "gelu",
+        "tanh", "sigmoid", "softplus", "gelu",
     )},
     **{name: _by_library(name) for name in (
         "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "asinh", "acosh", "atanh", "cbrt", "pow",

@@ -41,9 +41,6 @@ def functions(np: Any, erf: Callable[..., Any], erfc: Callable[..., Any]) -> dic
     def selu(a: Any) -> Any:
         return ops._SELU_SCALE * elu(a, ops._SELU_ALPHA)
 
-    def silu(a: Any) -> Any:
-        return a * sigmoid(a)
-
     def gelu(a: Any) -> Any:
         return a * (0.5 * erfc(-a / math.sqrt(2)))
 
@@ -84,7 +81,7 @@ def functions(np: Any, erf: Callable[..., Any], erfc: Callable[..., Any]) -> dic
     return {
         function.__name__: function
         for function in (
-            sigmoid, softplus, quotient, relu, leaky_relu, elu, selu, silu, gelu, softsign, clip, mean,
+            sigmoid, softplus, quotient, relu, leaky_relu, elu, selu, gelu, softsign, clip, mean,
             binary_cross_entropy, binary_cross_entropy_with_logits, logsumexp, rows, stack,
         )
     } | {"erf": erf, "erfc": erfc}  # fmt: skip

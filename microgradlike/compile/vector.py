@@ -642,34 +642,16 @@ def tanh(a: Vector) -> Vector:
 
 
 def sigmoid(a: Vector) -> Vector:
-    mantissa, scale, more = _sigmoid_parts(a)
-    return mantissa * scale * more
-
-
-def silu(a: Vector) -> Vector:
-    mantissa, scale, more = _sigmoid_parts(a)
-    # −∞·0 at −∞; from −1000 on it is 0, before a too large factor meets a too small one.
-    return select(a > -inf, _at_least(a, -1000.0) * mantissa * scale * more, nan)
-
-
-def _sigmoid_parts(a: Vector) -> tuple[Vector, Vector, Vector]:
-    """Three factors of it; the last two are powers of 2, of which the product may underflow."""
-    # 1/(1 + e) or e/(1 + e), e the exponential of −|a|; what rounding took from e and 1 + e comes after.
+    # 1/(1 + e) or e/(1 + e), e the exponential of −|a|. Each of e, the sum and the quotient is off by half an
+    # ulp of its own, which makes two of the result at the most.
     x = _reduced(-abs(a), -1000.0, inf)
-    above_one = x.above_one()
-    e = 1.0 + above_one
-    rest = above_one - (e - 1.0)
+    e = 1.0 + x.above_one()
     k = _at_least(x.k, -1000.0)
     scale, more = (_power_of_two((v + _ROUNDER).bits()) for v in (k, x.k - k))
-    scaled = e * scale
-    total = 1.0 + scaled
-    lost = ((1.0 - total) + scaled) + rest * scale
-    inverse = 1.0 / total
     is_negative = a < 0.0
-    above, lost_above = select(is_negative, e, 1.0), select(is_negative, rest, 0.0)
-    quotient = above * inverse
-    left = fma(-quotient, total, above) + (lost_above - quotient * lost)
-    return fma(left, inverse, quotient), select(is_negative, scale, 1.0), select(is_negative, more, 1.0)
+    quotient = select(is_negative, e, 1.0) / (1.0 + e * scale)
+    # Two powers of 2, of which the product may underflow.
+    return quotient * select(is_negative, scale, 1.0) * select(is_negative, more, 1.0)
 
 
 def softplus(a: Vector) -> Vector:
@@ -740,7 +722,7 @@ def gelu(a: Vector) -> Vector:
 FUNCTIONS: dict[str, Function] = {
     function.__name__: function
     for function in (
-        exp, exp2, expm1, log, log2, log10, log1p, sin, cos, tanh, sigmoid, silu, softplus, erf, erfc, gelu,
+        exp, exp2, expm1, log, log2, log10, log1p, sin, cos, tanh, sigmoid, softplus, erf, erfc, gelu,
     )
 }  # fmt: skip
 
