@@ -642,14 +642,19 @@ def tanh(a: Vector) -> Vector:
 
 
 def sigmoid(a: Vector) -> Vector:
-    # 1/(1 + e) or e/(1 + e), e the exponential of −|a|. Each of e, the sum and the quotient is off by half an
-    # ulp of its own, which makes two of the result at the most.
+    # 1/(1 + e) or e/(1 + e), e the exponential of −|a|.
     x = _reduced(-abs(a), -1000.0, inf)
-    e = 1.0 + x.above_one()
+    above_one = x.above_one()
+    e = 1.0 + above_one
     k = _at_least(x.k, -1000.0)
     scale, more = (_power_of_two((v + _ROUNDER).bits()) for v in (k, x.k - k))
+    scaled = e * scale
+    total = 1.0 + scaled
     is_negative = a < 0.0
-    quotient = select(is_negative, e, 1.0) / (1.0 + e * scale)
+    quotient = select(is_negative, e, 1.0) / total
+    # What rounding took from e, which is near 1, and from 1 + e; that counts most where it is next to 1.
+    rest = select(is_negative, above_one - (e - 1.0), 0.0)
+    quotient = fma(quotient, rest - ((1.0 - total) + scaled), quotient)
     # Two powers of 2, of which the product may underflow.
     return quotient * select(is_negative, scale, 1.0) * select(is_negative, more, 1.0)
 
