@@ -58,7 +58,7 @@ class _Words(HTMLParser):
         self.words: list[str] = []
         self.hidden = 0
 
-    def handle_starttag(self, tag: str, attrs: Any) -> None:  # noqa: ARG002
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
         self.hidden += tag in {"script", "style"}
 
     def handle_endtag(self, tag: str) -> None:

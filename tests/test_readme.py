@@ -54,7 +54,14 @@ def sketch(path: Path) -> None:
     assert main(["draw", "--load", str(model), "-o", str(path)]) == 0
 
 
-@pytest.mark.parametrize("draw", [network, expression, sketch], ids=lambda draw: draw.__name__)
+def ripple(path: Path) -> None:
+    network = mg.MLP(2, [2, 1], activation="sigmoid", output_activation="sigmoid")
+    L = mg.half_squared_error(network([1.0, 1.0]), 0.0)
+    L.name = "L"
+    mg.ripple(L, network.layers[0].neurons[0].w[0], 0.1).picture().render(path)
+
+
+@pytest.mark.parametrize("draw", [network, expression, sketch, ripple], ids=lambda draw: draw.__name__)
 def test_a_picture_of_the_readme_is_what_is_drawn_now(draw, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / f"{draw.__name__}.svg"
     draw(path)
