@@ -311,6 +311,9 @@ def train_command(args: argparse.Namespace) -> int:
         table = read_csv(args.file, args.target, _HEADER[args.header], args.task, columns)
     elif args.task == "numbers":
         table = replace(table, targets=[*map(float, table.targets)], classes=[])
+    known = load(args.load) if args.load else None
+    if known and known.features:
+        table = table.arranged(known.features)
     problem = Problem(table, args.loss)
     network = _network(args, problem)
     examples, held_out = table.split(args.validation, args.seed) if args.validation else (table, None)
@@ -326,6 +329,8 @@ def train_command(args: argparse.Namespace) -> int:
     ):
         if path:
             _check_writable(path, args.file, option)
+    if args.checkpoint:
+        _check_apart(args.checkpoint, "--checkpoint", {"--save": args.save, "--load": args.load})
     if args.picture:
         _check_apart(args.picture, "--picture", {"--save": args.save, "--load": args.load})
         _check_drawable(args.picture)
@@ -432,6 +437,8 @@ def _network(args: argparse.Namespace, problem: Problem) -> MLP:
             raise ValueError(
                 f"{args.load} has the sizes {network.sizes}, not {args.sizes}: leave out --sizes"
             )
+        if args.hidden and args.hidden != network.sizes[1:-1]:
+            raise ValueError(f"{args.load} has the sizes {network.sizes}: leave out --hidden")
         if args.activation not in {None, network.activation}:
             raise ValueError(f"{args.load} has {network.activation} inside: leave out --activation")
         if network.output_activation != problem.ending:

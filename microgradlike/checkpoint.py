@@ -13,14 +13,36 @@ from microgradlike.files import write_atomically
 _FORMAT, _VERSION = "microgradlike checkpoint", 1
 
 
+class WriteError(OSError):
+    """A checkpoint that cannot be written."""
+
+
+def check_place(path: str | os.PathLike[str]) -> None:
+    """Refuse what is no place for a file.
+
+    Raises:
+        TypeError, ValueError: it is no path, or a directory, or its directory is not there.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"checkpoint is the name of a file, not {path!r:.60}")
+    place = Path(path)
+    if place.is_dir():
+        raise ValueError(f"{path}: this is a directory; checkpoint needs the name of a file")
+    if not place.absolute().parent.is_dir():
+        raise ValueError(f"{path}: there is no directory {place.absolute().parent}")
+
+
 def save(path: str | os.PathLike[str], content: dict[str, Any]) -> None:
     """Write a checkpoint: whole, or not at all, also when the process is killed meanwhile.
 
     Raises:
-        OSError: the file cannot be written; an earlier one stays as it is.
+        WriteError: the file cannot be written; an earlier one stays as it is.
     """
     text = json.dumps({"format": _FORMAT, "version": _VERSION, **content})
-    write_atomically(path, text + "\n")
+    try:
+        write_atomically(path, text + "\n")
+    except OSError as error:
+        raise WriteError(*error.args, os.fspath(path)) from None
 
 
 def load(path: str | os.PathLike[str], settings: dict[str, Any]) -> dict[str, Any]:
@@ -41,7 +63,7 @@ def load(path: str | os.PathLike[str], settings: dict[str, Any]) -> dict[str, An
     there = content.get("settings")
     if not isinstance(there, dict):
         raise ValueError(f"{path}: it has no settings")
-    for name, mine in settings.items():
+    for name, mine in json.loads(json.dumps(settings)).items():
         if there.get(name) != mine:
             raise ValueError(
                 f"{path}: this training has {name} {mine!r:.60}, the checkpoint {there.get(name)!r:.60}: "

@@ -152,14 +152,17 @@ def read_csv(
     classes: list[str] = []
     if column is not None and task != "numbers":
         classes = _name_classes(targets, task, first_is_word or word is not None)
-        numbers = sum(as_number(name) is not None for name in classes) if word else 0
-        if word and numbers > max(20, len(classes) // 2):  # more likely a slip than the name of a class
-            notes.append(
-                f"Line {word[0]} holds {word[1]!r:.60} among numbers as the target {names[column]}: "
-                f"so its {len(classes)} different texts are taken for classes."
+        numbers = [number for name in classes if (number := as_number(name)) is not None]
+        some = word and task == "auto" and 2 * len(numbers) > len(classes)
+        if word and some and not look_like_classes(numbers, len(rows)):
+            line, text = word
+            raise ValueError(
+                f"{path}, line {line}, column {column + 1} ({names[column]}): it holds {text!r:.60}, but "
+                f"most targets are numbers{_hint(text)} (if all are names of classes: task='classes')"
             )
     unnamed = header and columns is None and not names[0] and picks[0] == 0 and len(picks) > 1
-    if unnamed and all(row[0] == i for i, row in enumerate(rows)):
+    # pandas counts from 0, R from 1; and when rows were drawn or shuffled, their numbers went with them.
+    if unnamed and len({row[0] for row in rows if row[0].is_integer()}) == len(rows):
         for row in rows:
             del row[0]
         del picks[0]
@@ -212,12 +215,19 @@ def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, list[str]]]:
             reader = csv.reader(
                 chain(start, file), delimiter=max(_DELIMITERS, key=plain.count), skipinitialspace=True
             )
+            line = 1
             for cells in reader:
                 text = "".join(cells)
                 if "\0" in text:
                     raise ValueError(f"{path}, line {reader.line_num}: a zero byte, which no text has")
+                if reader.line_num > line and "\n" in text.strip():
+                    raise ValueError(
+                        f"{path}, line {line}: a quote opens here, and is not closed before line "
+                        f"{reader.line_num}"
+                    )
                 if text and not text.isspace():
                     yield reader.line_num, cells
+                line = reader.line_num + 1
         except csv.Error as error:
             raise ValueError(f"{path}, line {reader.line_num}: {error}") from None
         except UnicodeDecodeError:
@@ -297,11 +307,16 @@ def _features(
 def _feature(path: str | os.PathLike[str], line: int, column: int, name: str, cell: str) -> float:
     data, text = as_number(cell), cell.strip()
     if data is None or not math.isfinite(data):
-        problem = f"holds {text!r:.60}, which is no finite number" if text else "is empty"
-        if fullmatch(r"[+-]?\d*,\d+", text):
-            problem += f": write {text.replace(',', '.')}"
+        problem = f"holds {text!r:.60}, which is no finite number{_hint(text)}" if text else "is empty"
         raise ValueError(f"{path}, line {line}, column {column + 1} ({name}): it {problem}")
     return data
+
+
+def _hint(text: str) -> str:
+    """What to write for a number with a comma."""
+    if fullmatch(r"[+-]?\d{1,3}(,\d{3})+", text):
+        return f": write {text.replace(',', '')}, or a point for the comma if it is one"
+    return f": write {text.replace(',', '.')}" if fullmatch(r"[+-]?\d*,\d+", text) else ""
 
 
 def _target(path: str | os.PathLike[str], line: int, name: str, column: int, cell: str, task: str) -> Any:
@@ -312,7 +327,8 @@ def _target(path: str | os.PathLike[str], line: int, name: str, column: int, cel
     if data is not None and not math.isfinite(data):
         problem = f"holds {text!r}, which is no target"
     if data is None and text and task == "numbers":
-        problem = f"holds {text!r:.60}, but the targets must be numbers: task='classes' if it is a class"
+        hint = _hint(text) or ": task='classes' if it is a class"
+        problem = f"holds {text!r:.60}, but the targets must be numbers{hint}"
     if problem:
         raise ValueError(f"{path}, line {line}, column {column + 1} ({name}): it {problem}")
     return data if task == "numbers" else text

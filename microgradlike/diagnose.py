@@ -245,6 +245,8 @@ def _column_constant(seen: Seen) -> Iterator[str]:
 
 
 def _inputs_not_scaled(seen: Seen) -> Iterator[str]:
+    if seen.model.scaling is not None:  # they were, in training
+        return
     widest = min(_LARGE, max((spread for _, _, spread in seen.columns), default=0.0))
     wrong = [
         (name, mean, spread)

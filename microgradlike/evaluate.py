@@ -1,5 +1,6 @@
 """How often a model is right, and what it mistakes for what."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +92,8 @@ def confusion(model: Module, data: Any) -> Confusion:
     1  0  2
     """
     table = as_table(data)
+    if model.features:
+        table = table.arranged(model.features)
     if not table.rows or len(table.targets) != len(table.rows):
         raise ValueError(f"{table.source}: there are no targets to compare with")
     predicted = [*map(model.class_of, model.outputs(table.rows))]
@@ -113,10 +116,31 @@ def _expected(model: Module, table: Table) -> tuple[list[int], list[str]]:
                 f"{', '.join(model.classes)}"
             )
         names = [*model.classes]
-        return [names.index(table.classes[t]) for t in table.targets], names
-    return [_class_number(table, i, t) for i, t in enumerate(table.targets)], [
-        *(table.classes or model.classes)
-    ]
+        indices = [names.index(name) for name in table.classes]
+        return [indices[_class_number(table, i, t)] for i, t in enumerate(table.targets)], names
+    names = [*(table.classes or model.classes)]
+    places = {} if table.classes else _by_number(names)
+    numbers = []
+    for i, target in enumerate(table.targets):
+        if places and not isinstance(target, list) and target != -1:
+            number = places.get(target, len(names))
+        else:
+            number = _class_number(table, i, target)
+        if names and number >= len(names):
+            raise ValueError(
+                f"{table.source}: the target of example {i} is {target!r:.60}, which is no class of the "
+                f"model, which knows {', '.join(names):.200}"
+            )
+        numbers.append(number)
+    return numbers, names
+
+
+def _by_number(names: Sequence[str]) -> dict[float, int]:
+    """The places of classes whose names are numbers, by these; empty if one has another name."""
+    try:
+        return {float(name): i for i, name in enumerate(names)}
+    except ValueError:
+        return {}
 
 
 def _class_number(table: Table, i: int, target: Any) -> int:

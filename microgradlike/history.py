@@ -105,6 +105,8 @@ class History:
         >>> History(losses=[1.0, 0.5, 0.0], changes=[0.25, 0.75, 0.5]).changes_by_phase()
         {'early': 0.25, 'middle': 0.75, 'late': 0.5}
         """
+        if len(self.changes) < len(self):
+            return {}
         return {
             phase: math.fsum(self.changes[i] for i in epochs) / len(epochs)
             for phase, epochs in self.phases()
@@ -124,7 +126,8 @@ class History:
             if epochs:
                 span = f"{epochs[0] + 1} to {epochs[-1] + 1}"
                 loss = f"{self.losses[epochs[0]]:.6f} → {self.losses[epochs[-1]]:.6f}"
-                lines.append(f"  {phase:7}  {span:15}  {loss:21}  {changes[phase]:.6f}")
+                change = f"{changes[phase]:.6f}" if changes else "–"
+                lines.append(f"  {phase:7}  {span:15}  {loss:21}  {change}")
         return "\n".join(lines)
 
     def __repr__(self) -> str:

@@ -57,6 +57,8 @@ class Module:
     Attributes:
         classes: the names of the classes that the outputs stand for; `fit` takes them from the data.
         features: the names of the inputs, likewise.
+        threshold: above it, one output stands for class 1; `fit` knows it of its losses. None: 0.5 of a
+            sigmoid, which is a probability, and 0 of anything else.
         scaling: the units that it was trained in, means and spreads; the parameters are for raw inputs.
 
     >>> class Line(Module):
@@ -71,6 +73,7 @@ class Module:
 
     classes: Sequence[str] = ()
     features: Sequence[str] = ()
+    threshold: float | None = None
     scaling: Mapping[str, Any] | None = None
 
     def named_parameters(self) -> list[tuple[str, Value]]:
@@ -92,23 +95,30 @@ class Module:
     def class_of(self, outputs: Any) -> int:
         """The number of the class that the outputs for one example stand for.
 
-        Of several outputs it is that of the largest. One output stands for class 1 from 0.5 on where it
-        is a sigmoid's, a probability, and from 0 on where it is not.
+        Of several outputs it is that of the largest; one output stands for class 1 above the `threshold`.
+
+        Raises:
+            ValueError: an output is nan, which stands for nothing.
 
         >>> MLP(2, [3]).class_of([0.1, 0.7, 0.2]), MLP(2, [1]).class_of(-0.3)
         (1, 0)
         """
-        if isinstance(outputs, list | tuple):
-            numbers = [*map(float, outputs)]
+        numbers = [*map(float, outputs)] if isinstance(outputs, list | tuple) else [float(outputs)]
+        if any(map(math.isnan, numbers)):
+            raise ValueError("the output is nan, which stands for no class")
+        if len(numbers) > 1:
             return numbers.index(max(numbers))
-        return int(float(outputs) > (0.5 if getattr(self, "output_activation", "") == "sigmoid" else 0.0))
+        threshold = self.threshold
+        if threshold is None:
+            threshold = 0.5 if getattr(self, "output_activation", "") == "sigmoid" else 0.0
+        return int(numbers[0] > threshold)
 
     def outputs(self, rows: Any) -> list[Any]:
         """The outputs for each of some examples: a number, or a list of them.
 
         Args:
-            rows: lists of numbers, a numpy array, or a pandas frame; in the units of the data that the
-                model was trained with.
+            rows: lists of numbers, a table, a numpy array, or a pandas frame, in which columns are found by
+                their names; in the units of the data that the model was trained with.
 
         Raises:
             TypeError, ValueError: a row is no list of as many numbers as the model takes; the message
@@ -119,12 +129,10 @@ class Module:
         >>> model.outputs([[0.5, 0.25], [0.0, 2.0]])
         [0.25, -2.0]
         """
-        for name in ("to_numpy", "tolist"):
-            rows = getattr(rows, name)() if hasattr(rows, name) else rows
         outputs = []
         model: Any = self
         with no_grad():
-            for i, row in enumerate(rows):
+            for i, row in enumerate(self._rows(rows)):
                 try:
                     y = model(row)
                 except (TypeError, ValueError) as error:
@@ -144,7 +152,39 @@ class Module:
         ['yes', 'no']
         """
         outputs = self.outputs(rows)
-        return [self.classes[self.class_of(y)] for y in outputs] if self.classes else outputs
+        if not self.classes:
+            return outputs
+        names = []
+        for i, y in enumerate(outputs):
+            try:
+                names.append(self.classes[self.class_of(y)])
+            except ValueError as error:
+                raise ValueError(f"row {i}: {error}") from None
+            except IndexError:
+                count = len(y) if isinstance(y, list) else 2
+                raise ValueError(
+                    f"the outputs are for {count} classes, not for {_some(self.classes)}"
+                ) from None
+        return names
+
+    def _rows(self, rows: Any) -> Any:
+        """Examples as something to go through, row by row."""
+        if hasattr(rows, "rows"):  # a table
+            rows = rows.arranged(self.features).rows if self.features else rows.rows
+        elif hasattr(rows, "columns") and hasattr(rows, "to_numpy"):
+            names = [*map(str, rows.columns)]
+            missing = [name for name in self.features if name not in names]
+            if missing and names != [*map(str, range(len(names)))]:  # else nobody named them
+                raise ValueError(f"there is no column {_some(missing)}; there are {_some(names)}")
+            rows = rows.to_numpy().tolist()
+            if self.features and not missing:
+                places = [names.index(name) for name in self.features]
+                rows = [[row[i] for i in places] for row in rows]
+        elif hasattr(rows, "tolist"):
+            rows = rows.tolist()
+        if not hasattr(rows, "__iter__") or isinstance(rows, str):
+            raise TypeError(f"examples are a list of rows, not {rows!r:.60}: for one, write [[…]]")
+        return rows
 
     def state_dict(self) -> dict[str, float]:
         """The numbers of the parameters, by name."""
@@ -182,9 +222,14 @@ class Module:
             OSError: the file cannot be written; an earlier file of that name stays as it is.
         """
         state = {name: _finite(name, number) for name, number in self.state_dict().items()}
-        about = {"features": [*self.features], "classes": [*self.classes], "scaling": self.scaling}
+        about: dict[str, Any] = {
+            "features": [*self.features],
+            "classes": [*self.classes],
+            "threshold": self.threshold,
+        }
+        about["scaling"] = self.scaling
         content = {"format": _FORMAT, "version": _VERSION, **self.describe()}
-        content |= {name: thing for name, thing in about.items() if thing}
+        content |= {name: thing for name, thing in about.items() if thing not in (None, [])}
         write_atomically(path, json.dumps({**content, "parameters": state}, indent=1) + "\n")
 
     def load(self, path: str | os.PathLike[str]) -> None:
@@ -204,7 +249,7 @@ class Module:
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: {error.args[0]}") from None
         self.features, self.classes = content.get("features", ()), content.get("classes", ())
-        self.scaling = content.get("scaling")
+        self.threshold, self.scaling = content.get("threshold"), content.get("scaling")
 
 
 class Neuron(Module):
@@ -553,6 +598,8 @@ def _read_model(path: str | os.PathLike[str]) -> dict[str, Any]:
     parameters = content.get("parameters")
     if not isinstance(parameters, dict):
         raise ValueError(f"{path}: it has no parameters")
+    if type(content.get("threshold", 0.0)) not in {int, float}:
+        raise ValueError(f"{path}: its threshold is {content['threshold']!r:.60}, not a number")
     for name in ("features", "classes"):
         names = content.get(name, [])
         if not isinstance(names, list) or not all(isinstance(thing, str) for thing in names):

@@ -215,6 +215,7 @@ _STYLE = f"""
 .microgradlike-steps .mg-words {{
   position: absolute; width: 1px; height: 1px; margin: 0; overflow: hidden; clip-path: inset(50%);
 }}
+.microgradlike-steps svg a, .microgradlike-steps svg a:hover {{ text-decoration: none; }}
 .microgradlike-steps .mg-done {{ stroke: {_DONE}; stroke-width: 2; }}
 .microgradlike-steps .mg-lit {{ stroke: {LIT}; stroke-width: 3.5; }}
 .microgradlike-steps .mg-done.mg-head {{ fill: {_DONE}; }}

@@ -66,6 +66,8 @@ class Scaling:
 
 
 def _mean_and_spread(numbers: Sequence[float]) -> tuple[float, float]:
+    if max(numbers) == min(numbers):  # rounding makes a spread of it that no later number would respect
+        return numbers[0], 1.0
     mean = math.fsum(x / len(numbers) for x in numbers)
     spread = math.hypot(*(x - mean for x in numbers)) / math.sqrt(len(numbers))
     return mean, spread or 1.0

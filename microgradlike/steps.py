@@ -273,7 +273,7 @@ class Step:
             right[0] = rf"\mathrel{{+}}{right[0]}"
             if c.before is not NOT_COMPUTED:
                 before, after = (number(x, _DIGITS, latex=True) for x in (c.before, c.after))
-                right[-1] += rf",\quad \text{{with the }} {before} \text{{ there: }} {after}"
+                right[-1] += rf",\quad \text{{with the }} {{{before}}} \text{{ there: }} {{{after}}}"
             rows.append(Row(by(parent), right, line))
         return rows + [Row("", [], remark) for remark in self._remarks()]
 

@@ -5,7 +5,7 @@
 >>> rule(History(losses=[0.5, 0.4]))
 ''
 >>> rule(History(losses=[0.5, 0.4, 0.41, 0.42]))
-'no progress: the loss was lowest in epoch 2 (0.4), and the 2 epochs since have not lowered it'
+'no progress: the loss was lowest in epoch 2 (0.4), and is 0.42 now, 2 epochs later'
 """
 
 import math
@@ -86,11 +86,7 @@ class NoProgress(Rule):
         best = _best_long_ago(history.losses, self.patience, self.min_delta)
         if best is None:
             return ""
-        by = f" by more than {self.min_delta:g}" if self.min_delta else ""
-        return (
-            f"no progress: the loss was lowest in epoch {best + 1} ({history.losses[best]:.4g}), "
-            f"and the {len(history) - 1 - best} epochs since have not lowered it{by}"
-        )
+        return f"no progress: {_not_lowered('loss', history.losses, best, self.min_delta)}"
 
 
 @dataclass(frozen=True)
@@ -112,6 +108,8 @@ class ValidationRises(Rule):
     validates = True
 
     def __post_init__(self) -> None:
+        if not isinstance(self.restore_best, bool):
+            raise ValueError(f"ValidationRises: restore_best is True or False, not {self.restore_best!r}")
         _check_patience("ValidationRises", self.patience)
         _check_number("ValidationRises", "min_delta", self.min_delta)
 
@@ -123,10 +121,7 @@ class ValidationRises(Rule):
         best = _best_long_ago(history.validation_losses, self.patience, self.min_delta)
         if best is None:
             return ""
-        return (
-            f"the validation loss was lowest in epoch {best + 1} ({history.validation_losses[best]:.4g}), "
-            f"and is {history.validation_losses[-1]:.4g} now, {len(history) - 1 - best} epochs later"
-        )
+        return _not_lowered("validation loss", history.validation_losses, best, self.min_delta)
 
 
 @dataclass(frozen=True)
@@ -206,6 +201,19 @@ def _best_long_ago(losses: Sequence[float], patience: int, min_delta: float) -> 
     if not before or min(since) < min(before) - min_delta:
         return None
     return losses.index(min(before))
+
+
+def _not_lowered(what: str, losses: Sequence[float], best: int, min_delta: float) -> str:
+    since = len(losses) - 1 - best
+    if min(losses) < losses[best]:
+        return (
+            f"the {what} was {losses[best]:.4g} in epoch {best + 1}, and the {since} epochs since have "
+            f"lowered it by no more than {min_delta:g}, to {min(losses):.4g}"
+        )
+    return (
+        f"the {what} was lowest in epoch {best + 1} ({losses[best]:.4g}), and is {losses[-1]:.4g} now, "
+        f"{since} epoch{'s' * (since != 1)} later"
+    )
 
 
 def _check_patience(rule: str, patience: int) -> None:

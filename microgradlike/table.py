@@ -62,6 +62,30 @@ class Table:
         """The targets as people write them: the name of each example's class, or its number."""
         return [self.classes[t] if self.classes and isinstance(t, int) else t for t in self.targets]
 
+    def arranged(self, features: Sequence[str]) -> Self:
+        """The same with the columns of these names, in this order; where nobody named them, as it is.
+
+        Raises:
+            ValueError: a column is missing; the message says which, and what there is.
+
+        >>> Table("", ["b", "a", "id"], [[1.0, 2.0, 3.0]], [0]).arranged(["a", "b"]).rows
+        [[2.0, 1.0]]
+        """
+        places = [self.features.index(name) for name in features if name in self.features]
+        nobody = [f"x{i}" for i in range(1, len(features) + 1)]
+        if len(places) < len(features):
+            if len(self.features) == len(features) and nobody in (list(features), self.features):
+                return self
+            missing = ", ".join(name for name in features if name not in self.features)
+            raise ValueError(
+                f"{self.source}: there is no column {missing:.100}; there are "
+                f"{', '.join(self.features):.100}"
+            )
+        if list(features) == self.features:
+            return self
+        rows = [[row[i] for i in places] for row in self.rows]
+        return replace(self, features=list(features), rows=rows)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a CSV file that `microgradlike.data.read_csv` reads: whole, or not at all.
 

@@ -21,7 +21,14 @@ from microgradlike.engine import Value, no_grad, real, topological_order
 from microgradlike.formula import formula
 from microgradlike.functions import sum as total
 from microgradlike.history import History
-from microgradlike.losses import usual_loss
+from microgradlike.losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    half_squared_error,
+    hinge_loss,
+    mse_loss,
+    usual_loss,
+)
 from microgradlike.nn import MLP, Module
 from microgradlike.optim import SGD, Optimizer
 from microgradlike.scaling import Scaling
@@ -31,6 +38,9 @@ __all__ = ["History", "fit"]
 
 #: Of a model and a batch that are smaller than this, plain Python is the fastest: nodes times examples.
 _SMALL = 2_000
+
+#: More different targets than this are no classes.
+_MANY_CLASSES = 20
 
 #: The losses of so many examples share one graph; their gradients add up in the leaves.
 _CHUNK = 256
@@ -112,10 +122,10 @@ def fit(
     >>> history.rule, round(history.losses[-1], 3), network.predict([[0, 1], [1, 1]])
     ('TargetLoss', 0.001, ['1', '0'])
     """
-    table, held_out = _tables(data, validation, seed)
-    rules = _rules(stop, held_out)
     if not isinstance(model, Module):
         raise TypeError(f"fit trains a model, such as MLP(2, [2, 1]), not {model!r:.60}")
+    table, held_out = _tables(model, data, validation, seed)
+    rules = _rules(stop, held_out)
     optimizer = optimizer if optimizer is not None else SGD(model.parameters(), lr=0.1)
     _check_optimizer(optimizer, model)
     for name, number in {"epochs": epochs, "every": every, "batch_size": batch_size}.items():
@@ -123,16 +133,27 @@ def fit(
             continue
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:
             raise ValueError(f"{name} is a whole number from 1 on, not {number!r}")
+    switches = {"shuffle": shuffle, "progress": progress, "standardize": standardize, "resume": resume}
+    for name, switch in switches.items():
+        if not isinstance(switch, bool):
+            raise TypeError(f"{name} is True or False, not {switch!r:.60}")
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise TypeError(f"seed is a whole number, not {seed!r:.60}")
+    for name, function in {"loss": loss, "schedule": schedule, "callback": callback}.items():
+        if function is not None and not callable(function):
+            raise TypeError(f"{name} is a function, not {function!r:.60}")
     if resume and checkpoint is None:
         raise ValueError('resume=True goes on from a checkpoint: name it, checkpoint="run.json"')
-    scaling = _scaling(model, table) if standardize else None
+    if checkpoint is not None:
+        checkpoints.check_place(checkpoint)
+    scaling = _scaling(model, table, loss) if standardize else None
     training = _Training(model, optimizer, table, held_out, scaling, batch_size, shuffle, seed)
-    with _in_standard_units(scaling, model):
+    with training.in_standard_units():
         training.choose(loss, compile)
         if checkpoint is not None and resume and os.path.exists(checkpoint):
             training.load(checkpoint)
         training.run(epochs, rules, schedule, callback, progress, checkpoint, every)
-    model.features = table.features
+    model.features, model.threshold = table.features, training.threshold
     if table.classes:
         model.classes = table.classes
     return training.history
@@ -141,10 +162,20 @@ def fit(
 # ── Arguments ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _tables(data: Any, validation: Any, seed: int) -> tuple[Table, Table | None]:
+def _tables(model: Module, data: Any, validation: Any, seed: int) -> tuple[Table, Table | None]:
     table = as_table(data)
     if not table.rows or len(table.targets) != len(table.rows):
         raise ValueError(f"{table.source}: there are no targets to learn")
+    for i, row in enumerate(table.rows):
+        if not all(map(math.isfinite, row)):
+            raise ValueError(f"{table.source}: row {i} has a number that is not finite: {row!r:.100}")
+    if model.features and {*model.features} == {*table.features}:  # those that it was trained with
+        table = table.arranged(model.features)
+    if table.classes and model.classes and [*table.classes] != [*model.classes]:
+        raise ValueError(
+            f"{table.source}: the classes are {', '.join(table.classes):.100}; the model knows "
+            f"{', '.join(model.classes):.100}, in this order: for a new start, write model.classes = []"
+        )
     if validation is None:
         return table, None
     if isinstance(validation, int | float):
@@ -154,6 +185,8 @@ def _tables(data: Any, validation: Any, seed: int) -> tuple[Table, Table | None]
             )
         return table.split(validation, seed)
     held_out = as_table(validation)
+    if {*held_out.features} >= {*table.features}:
+        held_out = held_out.arranged(table.features)
     if len(held_out.rows[0]) != len(table.rows[0]):
         raise ValueError(
             f"the validation examples have {len(held_out.rows[0])} inputs, the others {len(table.rows[0])}"
@@ -189,28 +222,25 @@ def _check_optimizer(optimizer: Any, model: Module) -> None:
         )
 
 
-def _scaling(model: Module, table: Table) -> Scaling:
-    if not isinstance(model, MLP):
-        raise TypeError(f"standardize=True rewrites the layers of an MLP; {type(model).__name__} is none")
-    numbers = not table.classes and all(isinstance(t, float) for t in table.targets)
-    if numbers and model.output_activation == "linear" and model.sizes[-1] == 1:
+def _scaling(model: Module, table: Table, loss: Loss | None) -> Scaling:
+    if not isinstance(model, MLP) or type(model).__call__ is not MLP.__call__:
+        raise TypeError(
+            f"standardize=True rewrites the layers of an MLP; {type(model).__name__} is another model"
+        )
+    numbers = not table.classes and loss in (None, half_squared_error, mse_loss)
+    one = model.sizes[-1] == 1 and not any(isinstance(t, list) for t in table.targets)
+    if numbers and one and model.output_activation == "linear":
         return Scaling.of(table.rows, table.targets)
     return Scaling.of(table.rows)
 
 
-@contextmanager
-def _in_standard_units(scaling: Scaling | None, model: Module) -> Iterator[None]:
-    if scaling is None:
-        yield
-        return
-    assert isinstance(model, MLP)
-    if model.scaling is not None:  # the initial weights suit inputs in standard units
-        scaling.enter(model)
-    try:
-        yield
-    finally:
-        scaling.leave(model)
-        model.scaling = dataclasses.asdict(scaling)
+def _threshold(loss: Loss, targets: Sequence[Any]) -> float | None:
+    """From where on one output stands for class 1, if this loss and these targets say it."""
+    if loss in (binary_cross_entropy_with_logits, hinge_loss):
+        return 0.0
+    different = {t for t in targets if not isinstance(t, list)}
+    between = loss in (half_squared_error, mse_loss, binary_cross_entropy) and different == {0, 1}
+    return 0.5 if between else None
 
 
 # ── Gradients ─────────────────────────────────────────────────────────────────────────────────────────
@@ -236,6 +266,16 @@ class _Eager:
         """The mean loss of all examples."""
         with no_grad():
             return math.fsum(loss.data for loss in self._losses(range(len(self)))) / len(self)
+
+    def agrees(self, compiled: "_Compiled", i: int) -> bool:
+        """Whether the compiled code still has the loss of an example."""
+        try:
+            with no_grad():
+                [loss] = self._losses([i])
+        except (ArithmeticError, ValueError):
+            return True  # the training will meet it, and say where
+        number = compiled.program.value(compiled.batch[i : i + 1])
+        return not math.isfinite(loss.data) or abs(number - loss.data) <= 1e-6 * max(1.0, abs(loss.data))
 
     def gradient(self, indices: Sequence[int] | None) -> float:
         """The mean loss of some examples, or of all; the parameters get its gradient."""
@@ -303,13 +343,15 @@ class _Compiled:
 
 
 def _agree(compiled: _Compiled, eager: _Eager) -> bool:
-    """Whether both say the same of a few examples.
+    """Whether both say the same of a few examples, of each class one.
 
     A model that draws random numbers, or looks at the number of a result, is compiled as it was for one
     example.
     """
     n = len(eager)
-    for i in sorted({0, n // 2, n - 1}):
+    firsts = {repr(t): i for i, t in reversed([*enumerate(eager.targets)])}
+    several = [*firsts.values()] if len(firsts) <= _MANY_CLASSES else range(0, n, -(-n // _MANY_CLASSES))
+    for i in sorted({0, n // 2, n - 1, *several}):
         try:
             expected = [eager.gradient([i]), *(p.grad for p in eager.parameters)]
         except (ArithmeticError, ValueError):
@@ -341,6 +383,7 @@ class _Training:
         seed: int,
     ) -> None:
         self.model, self.optimizer, self.parameters = model, optimizer, optimizer.parameters
+        self.scaling, self.threshold, self.insists = scaling, model.threshold, False
         self.n, self.shuffle, self.seed = len(table), shuffle, seed
         self.batch_size = min(batch_size or self.n, self.n)
         self.tables = [_scaled(t, scaling) if scaling else t for t in (table, held_out) if t is not None]
@@ -348,6 +391,70 @@ class _Training:
         self.ceiling = self.lowest = self.lowest_validation = math.inf
         self.best = self.best_validation = self._numbers()
         self.computed: Sequence[_Eager | _Compiled] = ()
+
+    # ── Units ─────────────────────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def in_standard_units(self) -> Iterator[None]:
+        """The network in standard units while it is trained, and for raw inputs after it."""
+        if self.scaling is None:
+            yield
+            return
+        model: Any = self.model
+        before = [(p, p.data) for p in model.parameters()]
+        if model.scaling is not None:  # the initial weights suit inputs in standard units
+            self.scaling.enter(model)
+        try:
+            yield
+        except BaseException:
+            if not self.history.losses:  # nothing was trained, so nothing has changed
+                for parameter, number in before:
+                    parameter.data = number
+                raise
+            self._leave()
+            raise
+        self._leave()
+
+    def _leave(self) -> None:
+        model: Any = self.model
+        assert self.scaling
+        self.scaling.leave(model)
+        model.scaling = dataclasses.asdict(self.scaling)
+
+    def _call(self, callback: Callable[[History], Any]) -> Any:
+        """Call the user's function, who finds the model as it will be; and look whether it still is."""
+        model: Any = self.model
+        if self.scaling is None:
+            answer = callback(self.history)
+        else:
+            inside = [p.data for p in model.parameters()]
+            trained_before = model.scaling
+            self._leave()
+            outside = [p.data for p in model.parameters()]
+            try:
+                answer = callback(self.history)
+            finally:
+                if outside == [p.data for p in model.parameters()]:
+                    for parameter, number in zip(model.parameters(), inside):
+                        parameter.data = number
+                else:
+                    self.scaling.enter(model)
+                model.scaling = trained_before
+        self._check_still()
+        return answer
+
+    def _check_still(self) -> None:
+        """Compiled code is of the model as it was: go on without it if that has changed since."""
+        i = len(self.history) % self.n
+        compiled, eager = self.computed[0], self.eager[0]
+        if not isinstance(compiled, _Compiled) or eager.agrees(compiled, i):
+            return
+        if self.insists:
+            raise RuntimeError(
+                "the model gives something else now than the code that it was compiled to: something of it "
+                "has changed that is no parameter. Write compile=False"
+            )
+        self.computed, self.history.backend = self.eager, "eager"
 
     # ── How gradients are computed ────────────────────────────────────────────────────────────────────
 
@@ -367,28 +474,35 @@ class _Training:
                 f"{'one output, or 2' if len(classes) == 2 else len(classes)} outputs, not {count}"
             )
         chosen = loss or usual_loss(outputs, target)
+        if count == 1:
+            self.threshold = _threshold(chosen, self.tables[0].targets)
+        self._loss_name = getattr(chosen, "__qualname__", type(chosen).__qualname__)
+        self._rates = self.optimizer.state_dict()  # as it was given
 
         def function(x: Any, t: Any) -> Value:
-            return chosen(model(x), t)
+            result = chosen(model(x), t)
+            if not isinstance(result, Value):
+                raise TypeError(
+                    f"the loss of an example is a Value, and {self._loss_name} gave {result!r:.60}"
+                )
+            return result
 
         self.eager = [_Eager(function, self.optimizer, model, table) for table in self.tables]
+        self.insists = compile not in {"auto", False} if isinstance(compile, str | bool) else True
         if compile is True:
             compile = "auto"  # noqa: A001
-            insists = True
-        else:
-            insists = compile != "auto"
         if compile is not False and not isinstance(compile, str):
             raise TypeError(f'compile is True, False, "auto" or the name of a backend, not {compile!r:.60}')
         gradients = [leaf.grad for leaf in self.eager[0].leaves]
         try:
-            self.computed = self._compiled(function, compile, insists) if compile else self.eager
+            self.computed = self._compiled(function, compile) if compile else self.eager
         finally:
             for leaf, gradient in zip(self.eager[0].leaves, gradients):
                 leaf.grad = gradient
         self.history.backend = self.computed[0].backend
 
-    def _compiled(self, function: Loss, backend: str, insists: bool) -> Sequence[_Eager | _Compiled]:
-        table = self.tables[0]
+    def _compiled(self, function: Loss, backend: str) -> Sequence[_Eager | _Compiled]:
+        table, insists = self.tables[0], self.insists
         try:
             if not insists:
                 nodes = len(topological_order(function(table.rows[0], table.targets[0])))
@@ -426,6 +540,8 @@ class _Training:
         finished, state = len(history), None  # … of the last epoch that is finished
         if history.losses:
             self._ask(rules)
+        elif checkpoint is not None:  # where nothing can be written, nothing is trained
+            checkpoints.save(checkpoint, self._state())
         try:
             with _bar(epochs, finished, progress) as bar:
                 while finished < epochs and not history.rule:
@@ -440,10 +556,13 @@ class _Training:
                             checkpoints.save(checkpoint, state)
                     bar.set_postfix_str(f"loss {history.losses[-1]:.6f}", refresh=False)
                     bar.update()
-                    if callback and callback(history) is True and not history.rule:
+                    if callback and self._call(callback) is True and not history.rule:
                         history.rule, history.stopped = "callback", "the callback said so"
             if not history.rule:
                 history.rule, history.stopped = "epochs", f"the limit was reached, {epochs} epochs"
+        except checkpoints.WriteError as error:
+            history.rule, history.stopped = "checkpoint", f"the checkpoint cannot be written: {error}"
+            state = None
         except KeyboardInterrupt:
             history.cut(finished)
             history.rule, history.stopped = "Ctrl-C", f"it was interrupted after epoch {finished}"
@@ -490,15 +609,20 @@ class _Training:
 
     def _gradient(self, indices: Sequence[int] | None) -> tuple[float, float]:
         """The loss and the length of the gradient; if they are beyond hope, the training is over."""
+        own: Exception | None = None
         try:
             loss = self.computed[0].gradient(indices)
             norm = math.hypot(*(parameter.grad for parameter in self.parameters))
-        except (ArithmeticError, TypeError, ValueError):
+        except (ArithmeticError, TypeError, ValueError) as error:
             loss = norm = math.nan
+            own = error
         if not (math.isfinite(loss) and math.isfinite(norm)):
-            problem, error = self.eager[0].blame(range(self.n) if indices is None else indices)
-            if error and self.ceiling == math.inf:  # nothing is learned yet
-                raise type(error)(problem) from None
+            problem, cause = self.eager[0].blame(range(self.n) if indices is None else indices)
+            if own and not cause:  # it does not come again
+                raise own
+            nothing_learned = self.ceiling == math.inf
+            if cause and (nothing_learned or isinstance(cause, TypeError)):
+                raise type(cause)(problem) from None
             self._give_up(problem)
         elif loss > self.ceiling:
             self._give_up(f"the loss is {loss:g}")
@@ -566,11 +690,13 @@ class _Training:
         """What must be the same for a training to go on."""
         return {
             "model": self.model.describe(),
-            "optimizer": type(self.optimizer).__name__,
+            "parameters": len(self.parameters),
+            "loss": self._loss_name,
             "batch_size": self.batch_size,
             "shuffle": self.shuffle,
             "seed": self.seed,
             "examples": [_fingerprint(table) for table in self.tables],
+            **{n: v for n, v in self._rates.items() if isinstance(v, str | float | bool | tuple)},
         }
 
     def _state(self) -> dict[str, Any]:
@@ -590,7 +716,7 @@ class _Training:
             lowest, best, lowest_validation, best_validation, ceiling = content["best"]
             vectors = [[*map(real, numbers)] for numbers in (content["parameters"], best, best_validation)]
             if {*map(len, vectors)} != {len(self.parameters)}:
-                raise ValueError(f"it is not for {len(self.parameters)} parameters")
+                raise ValueError("numbers are missing")
             self.lowest, self.lowest_validation, self.ceiling = map(
                 real, (lowest, lowest_validation, ceiling)
             )
@@ -603,7 +729,8 @@ class _Training:
 
 
 def _scaled(table: Table, scaling: Scaling) -> Table:
-    targets = [scaling.target(t) if isinstance(t, float) else t for t in table.targets]
+    scaled = scaling.target_mean != 0 or scaling.target_spread != 1
+    targets = [*map(scaling.target, table.targets)] if scaled else table.targets
     return dataclasses.replace(table, rows=[*map(scaling.inputs, table.rows)], targets=targets)
 
 

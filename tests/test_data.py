@@ -575,15 +575,31 @@ def test_classes_or_numbers(
     assert [type(t) for t in table.targets] == [type(t) for t in targets]
 
 
-def test_a_word_among_many_numbers_is_noted(tmp_path: Path) -> None:
+def test_a_word_among_many_numbers_is_a_slip(tmp_path: Path) -> None:
     content = "x,price\n" + "".join(f"1,{i + 0.5}\n" for i in range(50))
-    table = read(tmp_path, content + "1,n/a\n1,7\n")
-    assert len(table.classes) == 52
-    assert table.notes[0].startswith("Line 52 holds 'n/a' among numbers as the target price")
-    with pytest.raises(
-        ValueError, match=r"data\.csv, line 52, column 2 \(price\): it holds 'n/a', but the targets must be"
+    for task, words in (("auto", "but most targets are numbers"), ("numbers", "but the targets must be")):
+        message = rf"data\.csv, line 52, column 2 \(price\): it holds 'n/a', {words}"
+        with pytest.raises(ValueError, match=message):
+            read(tmp_path, content + "1,n/a\n1,7\n", task=task)
+    assert len(read(tmp_path, content + "1,n/a\n1,7\n", task="classes").classes) == 52
+    with pytest.raises(ValueError, match=r"line 3, .* it holds '2,5', but .* numbers: write 2\.5"):
+        read(tmp_path, "x;t\n1;1.5\n1;2,5\n1;3.25\n1;4.125\n")
+    assert read(tmp_path, "x,t\n1,1\n1,2\n1,other\n1,1\n").classes == ["1", "2", "other"]
+
+
+def test_a_quote_that_is_not_closed(tmp_path: Path) -> None:
+    for content, line, until in (
+        ('a,b,k\n1,2,"x\n3,4,z\n5,6,x\n', 2, 4),
+        ('a,k\n1,x\n2,"y\n3,y"\n4,x\n', 3, 4),
     ):
-        read(tmp_path, content + "1,n/a\n1,7\n", task="numbers")
+        message = rf"data\.csv, line {line}: a quote opens here, and is not closed before line {until}"
+        with pytest.raises(ValueError, match=message):
+            read(tmp_path, content)
+
+
+def test_a_comma_in_a_number(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"it holds '1,000', .*: write 1000, or a point for the comma"):
+        read(tmp_path, 'a,t\n"1,000",x\n2,y\n')
 
 
 def test_a_header_over_numbers_to_be_met(tmp_path: Path) -> None:
@@ -638,8 +654,11 @@ def test_the_row_numbers_of_pandas_are_left_out(tmp_path: Path) -> None:
     assert (table.features, table.rows, len(table.notes)) == (["a"], [[5.0], [6.0]], 1)
     named = read(tmp_path, "n,a,t\n0,5.0,1\n1,6.0,0\n")  # a named column is data
     assert named.features == ["n", "a"]
-    unnamed = read(tmp_path, ",a,t\n7,5.0,1\n1,6.0,0\n")  # and so is one that counts nothing
-    assert unnamed.features == ["x1", "a"]
+    for numbers in ((1, 2), (7, 1)):  # R's; and of rows that were drawn
+        assert read(tmp_path, f",a,t\n{numbers[0]},5.0,1\n{numbers[1]},6.0,0\n").features == ["a"]
+    for first, second in ((7, 7), (0.5, 1)):
+        unnamed = read(tmp_path, f",a,t\n{first},5.0,1\n{second},6.0,0\n")  # no numbers of rows
+        assert unnamed.features == ["x1", "a"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -296,13 +297,13 @@ def test_it_stops_at_the_target_or_at_the_limit() -> None:
         (TargetLoss(0.5), History([0.6, 0.49]), "the target was reached: loss 0.49 is below 0.5"),
         (TargetLoss(-2.0), History([-2.5]), "the target was reached: loss -2.5 is below -2"),
         (NoProgress(2), History([3.0, 3.0]), ""),
-        (NoProgress(2), History([3.0, 3.0, 3.0]), "lowest in epoch 1 (3), and the 2 epochs since"),
+        (NoProgress(2), History([3.0, 3.0, 3.0]), "lowest in epoch 1 (3), and is 3 now, 2 epochs later"),
         (NoProgress(2), History([3.0, 2.0, 2.5, 1.9]), ""),
         (NoProgress(2), History([3.0, 2.0, 2.5, 2.1]), "lowest in epoch 2 (2)"),
         (NoProgress(2, 0.5), History([3.0, 2.9, 2.4]), ""),  # together they are progress
-        (NoProgress(2, 0.5), History([3.0, 2.8, 2.6]), "have not lowered it by more than 0.5"),
+        (NoProgress(2, 0.5), History([3.0, 2.8, 2.6]), "have lowered it by no more than 0.5, to 2.6"),
         (ValidationRises(1), History([9.0], [1.0]), ""),
-        (ValidationRises(1), History([9.0, 8.0], [1.0, 1.5]), "in epoch 1 (1), and is 1.5 now, 1 epochs"),
+        (ValidationRises(1), History([9.0, 8.0], [1.0, 1.5]), "epoch 1 (1), and is 1.5 now, 1 epoch later"),
         (ValidationRises(3), History([9.0] * 4, [1.0, 1.5, 2.0, 0.9]), ""),
         (GradientNorm(0.1), History([1.0], gradient_norms=[0.1]), ""),
         (GradientNorm(0.1), History([1.0], gradient_norms=[0.01]), "norm 0.01 is below 0.1"),
@@ -505,6 +506,233 @@ def test_ctrl_c_in_standard_units_leaves_a_model_for_raw_numbers() -> None:
         model(scaling.inputs(row)).data * scaling.target_spread + scaling.target_mean for row in table.rows
     ]
     assert inside == pytest.approx(expected, rel=1e-9)
+
+
+# ── What would be wrong without a word ────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("share", [2, 10, 100])
+@pytest.mark.parametrize(
+    "weight",
+    [
+        lambda t: 20.0 if t == 1 else 1.0,
+        lambda t: 1.0 if t != 1 else 20.0,
+        lambda t: 20.0 if t in (1, 2) else 1.0,
+        lambda t: {1: 20.0}.get(t, 1.0),
+        lambda t: 20.0 if isinstance(t, int) and t else 1.0,
+    ],
+    ids=["==", "!=", "in", "dict", "isinstance"],
+)
+def test_weights_of_classes_are_not_lost(weight: Callable[[Any], float], share: int) -> None:
+    X = [[i / 100 - 1] for i in range(200)]
+    t = [int(i % share == 1) for i in range(200)]
+    states = []
+    for how in (False, "auto"):
+        model = mg.MLP(1, [3, 1], activation="tanh")
+        history = fit(
+            model, (X, t), loss=lambda y, t: weight(t) * mg.half_squared_error(y, t), epochs=3, compile=how
+        )
+        assert history.backend == "eager"
+        states.append(model.state_dict())
+    assert states[0] == states[1]
+
+
+@pytest.mark.parametrize("number", [7.0, 30.3, 54.9, 90.2, -1e6, 1e-300])
+def test_a_column_that_never_varies_does_no_harm(number: float) -> None:
+    X = [[float(i), number] for i in range(60)]
+    t = [math.sin(i * 0.03) for i in range(60)]
+    model = mg.MLP(2, [4, 1], activation="tanh")
+    history = fit(model, (X, t), standardize=True, epochs=50, optimizer=Adam(model.parameters(), lr=0.01))
+    assert model.scaling is not None
+    assert (model.scaling["means"][1], model.scaling["spreads"][1]) == (number, 1.0)
+    spread = model.scaling["target_spread"]
+    loss = math.fsum((y - u) ** 2 for y, u in zip(model.outputs(X), t)) / 120 / spread**2
+    assert loss == pytest.approx(history.losses[-1], rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("loss", "targets", "threshold"),
+    [
+        (None, [0, 1], 0.5),
+        (mg.mse_loss, [0, 1], 0.5),
+        (mg.half_squared_error, [0.0, 1.0], 0.5),
+        (mg.binary_cross_entropy_with_logits, [0, 1], 0.0),
+        (mg.hinge_loss, [-1, 1], 0.0),
+        (mg.half_squared_error, [-1, 1], None),
+        (lambda y, t: (y - t) ** 2, [0, 1], None),
+    ],
+)
+def test_one_output_says_yes_above_what_its_loss_means(
+    loss: Any, targets: Any, threshold: Any, tmp_path: Path
+) -> None:
+    model = mg.MLP(1, [1])
+    fit(model, ([[0.0], [1.0]] * 5, targets * 5), loss=loss, epochs=2)
+    assert model.threshold == threshold
+    model.save(tmp_path / "model.json")
+    assert mg.nn.load(tmp_path / "model.json").threshold == threshold
+
+
+def test_xor_by_a_linear_output_is_judged_at_a_half() -> None:
+    model = mg.MLP(2, [8, 1], activation="tanh")
+    fit(model, mg.data.xor(), epochs=2000)
+    assert mg.accuracy(model, mg.data.xor()) == 1.0
+    assert model.predict([[0, 0], [0, 1]]) == ["0", "1"]
+
+
+def frame(columns: dict[str, list[float]]) -> Any:
+    pandas = pytest.importorskip("pandas")
+    return pandas.DataFrame(columns)
+
+
+def test_columns_are_found_by_their_names() -> None:
+    table = Table("t", ["height", "weight"], [[1.0, 40.0], [2.0, 30.0], [3.0, 20.0]], [1.5, 2.5, 3.5])
+    swapped = Table("t", ["weight", "height"], [[40.0, 1.0], [30.0, 2.0], [20.0, 3.0]], [1.5, 2.5, 3.5])
+    model, twin = mg.MLP(2, [1]), mg.MLP(2, [1])
+    optimizer, other = SGD(model.parameters(), lr=1e-4), SGD(twin.parameters(), lr=1e-4)
+    history = fit(model, table, validation=swapped, epochs=5, optimizer=optimizer)
+    assert history.validation_losses == pytest.approx(history.losses)
+    fit(twin, table, epochs=5, optimizer=other)
+    fit(model, swapped, epochs=5, optimizer=optimizer)
+    fit(twin, table, epochs=5, optimizer=other)
+    assert model.state_dict() == twin.state_dict()
+    assert list(model.features) == ["height", "weight"]
+    assert model.predict(swapped) == model.predict(table) == model.predict(table.rows)
+    with pytest.raises(ValueError, match="there is no column weight; there are height, size"):
+        model.predict(Table("t", ["height", "size"], table.rows, []))
+
+
+def test_columns_of_a_frame_are_found_by_their_names() -> None:
+    model = mg.MLP(2, [1])
+    columns = {"height": [1.0, 2, 3, 4], "weight": [40.0, 30, 20, 10]}
+    fit(model, (frame(columns), [1.5, 2.5, 3.5, 4.5]), epochs=50, standardize=True)
+    expected = model.predict([*map(list, zip(*columns.values()))])
+    more = {"id": [9.0] * 4, "weight": columns["weight"], "height": columns["height"]}
+    assert model.predict(frame(columns)) == model.predict(frame(more)) == expected
+    with pytest.raises(ValueError, match="there is no column weight"):
+        model.predict(frame({"height": [1.0], "mass": [2.0]}))
+
+
+def test_a_callback_finds_the_model_as_it_will_be(tmp_path: Path) -> None:
+    table = ([[100.0 + i, 5.0 * i] for i in range(50)], [i * 0.5 for i in range(50)])
+    model, twin = mg.MLP(2, [1]), mg.MLP(2, [1])
+    fit(model, table, epochs=20, standardize=True, callback=lambda _: model.save(tmp_path / "best.json"))
+    fit(twin, table, epochs=20, standardize=True)
+    assert model.state_dict() == twin.state_dict()  # to look changes nothing
+    saved = mg.nn.load(tmp_path / "best.json")
+    assert (saved.state_dict(), saved.scaling) == (model.state_dict(), model.scaling)
+
+
+def test_what_a_callback_changes_is_not_frozen() -> None:
+    class Annealed(mg.Module):
+        def __init__(self) -> None:
+            self.net, self.k = mg.MLP(2, [3, 1], activation="tanh"), 1.0
+
+        def __call__(self, x: Any) -> Any:
+            return self.net(x) * self.k
+
+    results = []
+    for how in (False, "auto", True):
+        model = Annealed()
+
+        def callback(history: History, model: Annealed = model) -> None:
+            model.k = 1.0 + len(history)
+
+        options: dict[str, Any] = {"epochs": 5, "compile": how, "callback": callback}
+        if how is True:
+            with pytest.raises(RuntimeError, match="something of it has changed that is no parameter"):
+                fit(model, mg.data.moons(60), **options)
+            continue
+        history = fit(model, mg.data.moons(60), **options)
+        assert history.backend == "eager"
+        results.append(history.losses)
+    assert results[0] == pytest.approx(results[1], rel=1e-9)
+
+
+def test_standard_units_are_for_networks_that_can_be_rewritten() -> None:
+    class Squared(mg.MLP):
+        def __call__(self, x: Any) -> Any:
+            return super().__call__([x[0] * x[0], x[1]])
+
+    for model in (Squared(2, [3, 1]), Line()):
+        with pytest.raises(TypeError, match=r"standardize=True rewrites the layers of an MLP; .* another"):
+            fit(model, [([1.0, 2.0], 3.0)], standardize=True)
+
+
+def test_whole_numbers_to_be_met_are_scaled_like_others() -> None:
+    X, t = [[50], [70], [100], [30]], [250000, 310000, 420000, 180000]
+    outputs = []
+    for targets in (t, [*map(float, t)]):
+        model = mg.MLP(1, [4, 1], activation="tanh")
+        fit(model, (X, targets), standardize=True, epochs=300)
+        outputs.append(model.outputs(X))
+    assert outputs[0] == outputs[1] == pytest.approx(t, rel=0.1)
+
+
+def test_classes_that_are_numbers_are_compared_as_numbers() -> None:
+    model, X = mg.MLP(1, [2]), [[0.0], [1.0]] * 10
+    fit(model, (X, ["1", "2"] * 10), epochs=500)
+    assert mg.accuracy(model, (X, ["1", "2"] * 10)) == mg.accuracy(model, (X, [1, 2] * 10)) == 1.0
+    for wrong in (3, 0):
+        with pytest.raises(ValueError, match=f"the target of example 1 is {wrong}, which is no class"):
+            mg.accuracy(model, (X[:2], [1, wrong]))
+
+
+def test_nan_stands_for_no_class() -> None:
+    model = mg.MLP(2, [3])
+    fit(model, mg.data.spirals(30), epochs=1)
+    with pytest.raises(ValueError, match="row 1: the output is nan, which stands for no class"):
+        model.predict([[0.0, 1.0], [math.nan, 1.0]])
+
+
+def test_other_classes_are_not_learned_under_the_same_names() -> None:
+    model = mg.MLP(1, [2])
+    fit(model, ([[0.0], [1.0]], ["cat", "dog"]), epochs=1)
+    with pytest.raises(
+        ValueError, match=r"the classes are ant, zebra; the model knows cat, dog, .*model\.classes = \[\]"
+    ):
+        fit(model, ([[0.0], [1.0]], ["ant", "zebra"]), epochs=1)
+    model.classes = []
+    fit(model, ([[0.0], [1.0]], ["ant", "zebra"]), epochs=1)
+    assert model.classes == ["ant", "zebra"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"data": ([[1, 2, 3], [3, 4, 5]], [0.5, 1.5])},
+        {"loss": lambda y, t: None},
+        {"loss": lambda y, t: 3.0},
+        {"loss": "mse_loss"},
+        {"schedule": [0.1, 0.2]},
+        {"callback": 3},
+        {"shuffle": "no"},
+        {"standardize": "yes"},
+        {"seed": 1.5},
+        {"seed": None},
+        {"data": Table("t", ["a", "b"], [[1.0, math.nan]], [1.0])},
+    ],
+)  # fmt: skip
+def test_bad_input_changes_nothing_in_standard_units_either(arguments: dict[str, Any]) -> None:
+    model = mg.MLP(2, [3, 1])
+    before = model.state_dict()
+    options: dict[str, Any] = {"data": XOR, "standardize": True, **arguments}
+    with pytest.raises((TypeError, ValueError)) as caught:
+        fit(model, **options)
+    assert not re.search(r"'\w+' object|list index|pop from", str(caught.value))
+    assert (model.state_dict(), model.scaling) == (before, None)
+
+
+def test_an_error_that_does_not_come_again_is_raised_as_it_is() -> None:
+    calls = []
+
+    def loss(y: Any, t: Any) -> Value:
+        calls.append(t)
+        if len(calls) == 200:
+            raise ValueError("label file changed on disk")
+        return mg.half_squared_error(y, t)
+
+    with pytest.raises(ValueError, match="label file changed on disk"):
+        fit(mg.MLP(2, [4, 1]), mg.data.moons(60), loss=loss, epochs=9, compile=False)
 
 
 # ── Arguments ─────────────────────────────────────────────────────────────────────────────────────────
@@ -735,6 +963,9 @@ def test_a_training_that_has_reached_its_target_is_not_taken_further(tmp_path: P
         ({"batch_size": 2}, "this training has batch_size 2, the checkpoint 4"),
         ({"data": [*XOR[:3], ([1.0, 1.0], 0.5)]}, "this training has examples"),
         ({"optimizer": Adam}, "this training has optimizer 'Adam', the checkpoint 'SGD'"),
+        ({"optimizer": lambda p, lr: SGD(p, lr=2 * lr)}, "this training has lr 0.2, the checkpoint 0.1"),
+        ({"optimizer": lambda p, lr: SGD(p[1:], lr=lr)}, "this training has parameters 8, the checkpoint 9"),
+        ({"loss": mg.mse_loss}, "this training has loss 'mse_loss', the checkpoint 'half_sq"),
         ({"model": lambda: mg.MLP(2, [3, 1])}, "this training has model"),
     ],
 )  # fmt: skip
@@ -751,7 +982,7 @@ def test_a_checkpoint_of_another_training_is_refused(
         fit(
             model,
             change.pop("data", XOR),
-            optimizer=make(model.parameters()),
+            optimizer=make(model.parameters(), lr=0.1),
             checkpoint=path,
             resume=True,
             **change,
@@ -793,8 +1024,33 @@ def test_a_damaged_checkpoint_is_refused_and_changes_nothing(tmp_path: Path) -> 
 
 
 def test_a_checkpoint_that_cannot_be_written_is_an_error_with_its_path(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="nowhere"):
-        fit(network(), XOR, epochs=3, checkpoint=tmp_path / "nowhere" / "run.json")
+    for place in (tmp_path / "nowhere" / "run.json", tmp_path, 3):
+        model = network()
+        before = model.state_dict()
+        with pytest.raises(
+            (TypeError, ValueError), match=r"there is no directory|directory;|name of a file"
+        ):
+            fit(model, XOR, epochs=3, checkpoint=place)  # type: ignore[arg-type]
+        assert model.state_dict() == before
+
+
+def test_a_disk_that_fills_up_ends_the_training_and_nothing_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, model = tmp_path / "run.json", network()
+    written: list[str] = []
+
+    def write(place: Any, text: Any) -> None:
+        if len(written) == 3:
+            raise OSError(28, "No space left on device", str(place))
+        written.append(text)
+        path.write_text(text)
+
+    monkeypatch.setattr("microgradlike.checkpoint.write_atomically", write)
+    history = fit(model, XOR, epochs=50, checkpoint=path, every=5)
+    assert (history.rule, len(history)) == ("checkpoint", 15)
+    assert "cannot be written" in history.stopped and "No space left on device" in history.stopped
+    assert len(json.loads(path.read_text())["history"]["losses"]) == 10
 
 
 # ── What people train ─────────────────────────────────────────────────────────────────────────────────

@@ -266,6 +266,13 @@ class _Input(Value):
     def data(self, number: float) -> None:
         _slot.__set__(self, number)
 
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, int | float):  # which a Value never is, whatever its number
+            float(self)
+        return self is other
+
+    __hash__ = Value.__hash__
+
 
 def _is_ours(frame: FrameType) -> bool:
     return frame.f_code.co_filename.startswith(_PACKAGE)
