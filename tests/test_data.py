@@ -88,7 +88,8 @@ def test_a_split_is_a_partition(sizes: list[int], fraction: float, seed: int, ki
         assert (part.source, part.target, part.classes, part.notes) == ("s", "y", classes, ("note",))
         if kind != "none":
             assert part.targets == [targets[int(x)] for (x,) in part.rows]
-    if kind in {"classes", "one-hot"} or (kind == "unnamed" and len(sizes) <= max(2, len(rows) // 5)):
+    few = len(sizes) <= max(2, len(rows) // 5)
+    if kind == "classes" or (kind in {"unnamed", "one-hot"} and few):
         for k, size in enumerate(sizes):
             wanted = k if kind != "one-hot" else [float(i == k) for i in range(len(sizes))]
             count = held.targets.count(wanted)
