@@ -73,8 +73,9 @@ class Confusion:
             f"<tr><th>{escape(name)}</th>{''.join(f'<td>{count}</td>' for count in row)}</tr>"
             for name, row in zip(self.classes, self.counts)
         )
-        caption = f"{self.right} of {self.total} right, {self.accuracy:.1%}; columns: what is predicted"
-        return f"<table><caption>{caption}</caption><tr>{head}</tr>{body}</table>"
+        share = f"{self.right} of {self.total} right, {self.accuracy:.1%}"
+        told = f"<p>{share}; rows: what it is, columns: what is predicted</p>"
+        return f"{told}<table><tr>{head}</tr>{body}</table>"
 
 
 def confusion(model: Module, data: Any) -> Confusion:

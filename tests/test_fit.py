@@ -964,7 +964,7 @@ def test_a_training_that_has_reached_its_target_is_not_taken_further(tmp_path: P
         ({"data": [*XOR[:3], ([1.0, 1.0], 0.5)]}, "this training has examples"),
         ({"optimizer": Adam}, "this training has optimizer 'Adam', the checkpoint 'SGD'"),
         ({"optimizer": lambda p, lr: SGD(p, lr=2 * lr)}, "this training has lr 0.2, the checkpoint 0.1"),
-        ({"optimizer": lambda p, lr: SGD(p[1:], lr=lr)}, "this training has parameters 8, the checkpoint 9"),
+        ({"optimizer": lambda p, lr: SGD(p[1:], lr=lr)}, "has parameters 8, the checkpoint 9"),
         ({"loss": mg.mse_loss}, "this training has loss 'mse_loss', the checkpoint 'half_sq"),
         ({"model": lambda: mg.MLP(2, [3, 1])}, "this training has model"),
     ],

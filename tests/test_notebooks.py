@@ -42,7 +42,11 @@ def run(path: Path, folder: Path) -> Any:
     cells = notebook.cells
     notebook.cells = [cell for cell in cells if not missing(cell)]
     client = nbclient.NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+        notebook,
+        timeout=300,
+        kernel_name="python3",
+        coalesce_streams=True,  # how often a kernel flushes depends on how busy the machine is
+        resources={"metadata": {"path": str(folder)}},
     )
     client.execute(env={**os.environ, "MPLBACKEND": "module://matplotlib_inline.backend_inline"})
     notebook.cells = cells
