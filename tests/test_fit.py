@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -895,25 +896,28 @@ def test_a_training_that_is_killed_goes_on_with_the_same_bits(tmp_path: Path) ->
         pytest.skip("there is no SIGKILL here")
     whole = run(script(None, epochs=1000, how="python"))
     path, rng = tmp_path / "run.json", random.Random(4)
-    kills, result = 0, ""
-    for _ in range(200):
-        process = subprocess.Popen(
-            [sys.executable, "-c", script(path, epochs=1000, how="python", slow=True)],
-            stdout=subprocess.PIPE,
-            text=True,
+
+    def start() -> subprocess.Popen[str]:
+        code = script(path, epochs=1000, how="python", slow=True)
+        return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+
+    def epochs() -> int:  # what is there is whole, at every moment
+        return (
+            len(json.loads(path.read_text(encoding="utf-8"))["history"]["losses"]) if path.exists() else -1
         )
-        try:
-            # From the moment when it may write; the import takes a while.
-            result, _ = process.communicate(timeout=0.35 + 0.15 * rng.random() if kills < 22 else None)
-            break
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            kills += 1
-            if path.exists():
-                content = json.loads(path.read_text(encoding="utf-8"))
-                assert len(content["history"]["losses"]) % 3 == 0
-    assert kills >= 20
+
+    for _ in range(25):
+        before = epochs()
+        process = start()
+        while epochs() == before:
+            assert process.poll() is None
+            time.sleep(0.001)
+        time.sleep(0.03 * rng.random())
+        process.kill()
+        process.communicate()
+        assert epochs() % 3 == 0
+    assert 0 < epochs() < 1000
+    result, _ = start().communicate()
     assert result == whole
 
 
