@@ -372,7 +372,8 @@ def train_command(args: argparse.Namespace) -> int:
         checkpoint=args.checkpoint,
         resume=args.resume,
     )
-    print(f"\nTraining stopped after {len(history)} epochs: {history.stopped}.")
+    epochs = f"{len(history)} epoch{'s' * (len(history) != 1)}"
+    print(f"\nTraining stopped after {epochs}: {history.stopped}.")
     print(history.table())
     if not problem.classes:
         print("  (in units of the target's variance)")
@@ -563,6 +564,10 @@ def _table_for(network: MLP, args: argparse.Namespace, target: str | None, task:
     try:
         return read_csv(args.file, target, _HEADER[args.header], task, [*network.features] or None)
     except ValueError as by_name:
+        if "is the target, and cannot" in str(by_name):
+            raise ValueError(
+                f"{args.file}: the targets are missing: name their column with --target"
+            ) from None
         try:
             table = read_csv(args.file, target, _HEADER[args.header], task)
         except ValueError:

@@ -64,12 +64,14 @@ class Diagnosis:
         layers: a `LayerNumbers` for each layer.
         findings: a `Finding` for each thing that is wrong; none if all is well.
         loss: the mean loss; nan if it could not be computed.
+        rate: the learning rate that was judged, if one was.
     """
 
     title: str
     layers: list[LayerNumbers]
     findings: list[Finding]
     loss: float
+    rate: float | None = None
 
     def __str__(self) -> str:
         lines = self._lines()
@@ -108,7 +110,13 @@ class Diagnosis:
 
     def _sentences(self) -> list[str]:
         if not self.findings:
-            return ["All is well: none of the usual things that keep a network from learning was found."]
+            judged = (
+                "" if self.rate else " (No learning rate was judged: write lr=0.1, or what you train with.)"
+            )
+            return [
+                "All is well: none of the usual things that keep a network from learning was found."
+                + judged
+            ]
         return [f"{i}. {finding.sentence}" for i, finding in enumerate(self.findings, 1)]
 
 
@@ -160,7 +168,7 @@ def diagnose(
     with kept(model.parameters()):
         seen = Seen(model, *examples(data), loss, rate)
         found = [Finding(kind, text) for kind, find in _FINDINGS.items() for text in find(seen)]
-        return Diagnosis(seen.title(), seen.layers, found, seen.mean_loss)
+        return Diagnosis(seen.title(), seen.layers, found, seen.mean_loss, rate)
 
 
 # ── Findings: each looks at what was seen, and yields a text or none ──────────────────────────────────

@@ -1,6 +1,7 @@
 """What happened in training, epoch by epoch, and how it splits into the document's phases."""
 
 import math
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -126,12 +127,12 @@ class History:
             if epochs:
                 span = f"{epochs[0] + 1} to {epochs[-1] + 1}"
                 loss = f"{self.losses[epochs[0]]:.6f} → {self.losses[epochs[-1]]:.6f}"
-                change = f"{changes[phase]:.6f}" if changes else "–"
+                moved = changes.get(phase)
+                change = "–" if moved is None else f"{moved:.6f}" if moved < 1e6 else f"{moved:.3g}"
                 lines.append(f"  {phase:7}  {span:15}  {loss:21}  {change}")
         return "\n".join(lines)
 
     def __repr__(self) -> str:
         epochs = f"{len(self)} epoch{'s' * (len(self) != 1)}"
-        return f"{epochs}: {self.stopped or 'not stopped yet'}." + (
-            f"\n{self.table()}" if self.losses else ""
-        )
+        sentence = textwrap.fill(f"{epochs}: {self.stopped or 'not stopped yet'}.", 100)
+        return f"{sentence}\n{self.table()}" if self.losses else sentence

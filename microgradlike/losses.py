@@ -101,6 +101,11 @@ def cross_entropy(logits: Sequence[Any], target: SupportsFloat | Sequence[Suppor
 
 
 def _cross_entropy(logits: Sequence[SupportsFloat], target: Any) -> Value:
+    if not isinstance(logits, Sized):
+        raise TypeError(
+            "cross_entropy takes a list of logits, one for each class; for one output and two classes "
+            "there is binary_cross_entropy_with_logits"
+        )
     if not len(logits):
         raise ValueError("cross_entropy needs a logit for each class, and got none")
     if (target.data if isinstance(target, Value) else target) not in range(len(logits)):
@@ -147,7 +152,10 @@ def _predictions_and_targets(predictions: Any, targets: Any) -> tuple[list[Value
     if lists == (False, False):
         return [as_value(predictions)], [targets if isinstance(targets, Value) else Value(targets, "t")]
     if lists != (True, True):
-        raise TypeError("predictions and targets must be two numbers or two lists, not one of each")
+        raise TypeError(
+            "predictions and targets must be two numbers or two lists, not one of each: for several "
+            "outputs and the number of a class there is cross_entropy"
+        )
     if len(predictions) != len(targets) or len(targets) == 0:
         raise ValueError(f"there are {len(predictions)} predictions and {len(targets)} targets")
     return [*map(as_value, predictions)], as_inputs(targets, "t")

@@ -105,7 +105,7 @@ def fit(
 
     Ctrl-C ends the training, and keeps what was learned. A loss or a gradient that is not finite ends it
     too, and so does a loss that has grown a million times over; the parameters then are those of the
-    lowest loss, and ``history.stopped`` names the first value that went wrong, and its example. (An error
+    lowest loss, as they are where the last loss is twice the first or more, and ``history.stopped`` names the first value that went wrong, and its example. (An error
     in the first epoch is raised.)
 
     Returns:
@@ -559,7 +559,8 @@ class _Training:
                     if callback and self._call(callback) is True and not history.rule:
                         history.rule, history.stopped = "callback", "the callback said so"
             if not history.rule:
-                history.rule, history.stopped = "epochs", f"the limit was reached, {epochs} epochs"
+                limit = f"{epochs} epoch{'s' * (epochs != 1)}"
+                history.rule, history.stopped = "epochs", f"the limit was reached, {limit}"
         except checkpoints.WriteError as error:
             history.rule, history.stopped = "checkpoint", f"the checkpoint cannot be written: {error}"
             state = None
@@ -568,6 +569,14 @@ class _Training:
             history.rule, history.stopped = "Ctrl-C", f"it was interrupted after epoch {finished}"
         if checkpoint is not None and state:
             checkpoints.save(checkpoint, state)
+        losses = history.losses
+        if history.rule == "epochs" and losses[-1] - losses[0] > abs(losses[0]):
+            best = losses.index(min(losses)) + 1
+            self._restore(self.best)
+            history.stopped += (
+                f"; it got worse, from {losses[0]:.4g} to {losses[-1]:.4g}: the parameters are those of "
+                f"the lowest loss, of epoch {best}; try a smaller learning rate than {self.optimizer.lr:g}"
+            )
         if rules.restores_best and self.lowest_validation < math.inf and history.rule != "not finite":
             best = history.validation_losses.index(self.lowest_validation) + 1
             self._restore(self.best_validation)

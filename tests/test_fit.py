@@ -386,6 +386,15 @@ def test_divergence_keeps_the_best_parameters(how: Any) -> None:
     assert len(history) == 1  # and the second, a million times as large, was enough to see it
 
 
+def test_a_learning_rate_that_makes_it_worse_is_recognised() -> None:
+    table = mg.data.moons()
+    model = mg.MLP(2, [8, 2], activation="tanh")
+    history = fit(model, table, optimizer=SGD(model.parameters(), lr=1000.0), epochs=60)
+    assert "it got worse" in history.stopped and "smaller learning rate than 1000" in history.stopped
+    losses = [mg.cross_entropy(model(x), t).data for x, t in zip(*table)]
+    assert math.fsum(losses) / len(losses) == pytest.approx(min(history.losses), rel=1e-9)
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_loss_that_begins_at_zero_or_below_is_no_divergence(sign: int) -> None:
     line = Line(0.0, lambda w, x: w)
