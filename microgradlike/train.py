@@ -104,9 +104,9 @@ def fit(
         resume: go on from that file if it is there: with the same bits as if nothing had happened.
 
     Ctrl-C ends the training, and keeps what was learned. A loss or a gradient that is not finite ends it
-    too, and so does a loss that has grown a million times over; the parameters then are those of the
-    lowest loss, as they are where the last loss is twice the first or more, and ``history.stopped`` names the first value that went wrong, and its example. (An error
-    in the first epoch is raised.)
+    too, and so does a loss that has grown a million times over; ``history.stopped`` then names the first
+    value that went wrong, and its example. (An error in the first epoch is raised.) Wherever the last loss
+    is more than twice the first, the parameters are those of the lowest loss.
 
     Returns:
         what happened, epoch by epoch, and why it ended.

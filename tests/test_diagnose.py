@@ -465,7 +465,7 @@ def test_the_prompt_and_print_show_the_table() -> None:
     diagnosis = diagnose(network(8, 1, inside="relu"), (X, T))
     assert repr(diagnosis) == str(diagnosis)
     title, _, head, first, last, _, end, more = str(diagnosis).splitlines()
-    assert "No learning rate was judged" in end + more
+    assert "No learning rate was judged" in f"{end} {more}"
     assert title.startswith("MLP(2, [8, 1]")
     assert head.split() == [
         *("layer", "neurons", "activation", "dead", "saturated", "rms", "∂L/∂z", "|gradient|", "|weights|")
