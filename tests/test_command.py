@@ -118,6 +118,31 @@ def test_iris_as_scikit_learn_writes_it(capsys: pytest.CaptureFixture[str], tmp_
     assert int(out.split(" of 150 right")[0].split()[-1]) >= 140
 
 
+def test_iris_is_learned_to_95_percent_of_held_out_flowers(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    datasets = pytest.importorskip(
+        "sklearn.datasets", reason="needs scikit-learn: pip install scikit-learn"
+    )
+    iris = datasets.load_iris()
+    path = tmp_path / "iris.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(
+            [[*iris.feature_names, "species"]]
+            + [[*row, iris.target_names[t]] for row, t in zip(iris.data.tolist(), iris.target)]
+        )
+    right = 0
+    for seed in range(5):
+        code, out, err = run(
+            capsys, "train", str(path), "--target", "species", "--validation", "0.2", "--seed", str(seed)
+        )
+        assert (code, err) == (0, "")
+        found = re.search(r"(\d+) of 30 held-out examples right", out)
+        assert found
+        right += int(found[1])
+    assert right >= 0.95 * 150
+
+
 @pytest.mark.parametrize(
     "loss",
     [
