@@ -305,7 +305,13 @@ def test_ctrl_c_keeps_what_was_trained(tmp_path: Path) -> None:
     model = tmp_path / "model.json"
     command = [sys.executable, "-u", "-m", "microgradlike", "--seed", "0", "--epochs", "100000000"]
     with subprocess.Popen(
-        [*command, "--save", str(model)], stdout=subprocess.PIPE, encoding="utf-8", errors="replace"
+        [*command, "--save", str(model)],
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # a job in the background ignores it
     ) as process:
         assert process.stdout
         while not process.stdout.readline().startswith("Numbers are shown"):

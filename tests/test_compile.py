@@ -890,3 +890,50 @@ def test_no_number_of_an_example_is_kept_silently(look: Any) -> None:
     with pytest.raises(TypeError, match="uses the number of"):
         mg.compile(lambda x, t: (w * look(x) - t) ** 2, [0.5, 1.0], [w], backend="python")
     assert look(Value(2.0)) is not None  # elsewhere all of this is allowed
+
+
+# ── What hostile readers found ────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("backend", ["python", "numpy", "llvm"])
+@pytest.mark.parametrize(
+    "numbers",
+    [["2.5"], [None], [2j], {2.5}, "2", 3, np.array([[2.0]]), np.array([2j]), np.array(["2"]), [[2.0]]],
+    ids=str,
+)
+def test_parameters_that_are_no_numbers(backend: str, numbers: Any) -> None:
+    if backend == "llvm":
+        pytest.importorskip("llvmlite")
+    p = mg.compile(L, [x], [w], backend=backend)
+    with pytest.raises(TypeError):
+        p([[1.0]], numbers)
+    assert p([[1.0]], [2]) == p([[1.0]], np.array([2], np.int8))
+
+
+@pytest.mark.parametrize("backend", ["python", "numpy", "llvm"])
+def test_what_is_masked_is_no_number(backend: str) -> None:
+    if backend == "llvm":
+        pytest.importorskip("llvmlite")
+    batch = np.ma.masked_array([[1.0], [100.0]], mask=[[False], [True]])
+    with pytest.raises((TypeError, ValueError), match="row 1 of the batch"):
+        mg.compile(L, [x], [w], backend=backend)(batch)
+
+
+LATE = """
+import threading, time
+import numpy as np
+import microgradlike as mg
+net = mg.MLP(2, [16, 16, 1])
+loss = lambda x, t: mg.half_squared_error(net(x), t)
+p = mg.compile(loss, [[0.0, 0.0], 0.0], net.parameters(), backend="llvm")
+B = np.random.default_rng(0).random((200000, 3))
+def late():
+    time.sleep(0.3)
+    print(p(B).loss > 0)
+threading.Thread(target=late).start()
+"""
+
+
+def test_a_thread_that_outlives_the_program_computes_alone() -> None:
+    pytest.importorskip("llvmlite")
+    assert run(LATE) == ["True"]

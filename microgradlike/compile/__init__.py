@@ -144,7 +144,13 @@ def compile(  # noqa: A001
         except NotNativeError as error:
             if not reason:
                 raise
-            return Program(scalars, backend="numpy", options={}, reason=str(error), **arguments)
+            return Program(
+                scalars,
+                backend="numpy",
+                options={},
+                reason=str(error).partition(": compile")[0],
+                **arguments,
+            )
 
 
 #: Which backends have which option.

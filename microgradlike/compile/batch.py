@@ -130,6 +130,8 @@ class Arrays(Lists):
     def _array(self, batch: Any) -> Any:
         np = self._np
         batch = self.in_rows(batch)
+        if hasattr(batch, "filled"):  # what is masked is no number
+            batch = batch.astype(np.float64).filled(np.nan)
         try:
             array = np.asarray(batch)
         except ValueError:  # ragged

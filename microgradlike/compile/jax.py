@@ -88,6 +88,8 @@ _NAMESPACE = {
     "once": jax.lax.optimization_barrier,
     "quotient": _quotient,
     # Of these jax would differentiate the composition wrongly where a = 0, or make float64 of float32.
+    "elu": jax.nn.elu,
+    "selu": jax.nn.selu,
     "sigmoid": jax.nn.sigmoid,
     "relu": jax.nn.relu,
 }
@@ -291,7 +293,7 @@ class Jax(ArrayProgram):
                 partial(self.function, shards=shards, dtype=self.dtype), out_shardings=(everywhere, outputs)
             )
         numbers, outputs = self._jitted[key](np.asarray(parameters, self.dtype), parts)
-        return np.asarray(numbers, np.float64), None if outputs is None else np.asarray(outputs, np.float64)
+        return np.array(numbers, np.float64), None if outputs is None else np.array(outputs, np.float64)
 
     def _shared_out(self, batch: Any) -> tuple[list[Any], int, Mesh | None]:
         """The batch on the devices: what can be shared out evenly, and the examples that are left."""

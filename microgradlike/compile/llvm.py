@@ -4,13 +4,14 @@ What is printed is LLVM's intermediate language, which llvmlite makes machine co
 needed. A vector has the numbers of eight examples; of the rules of derivatives nothing is known here.
 """
 
+import contextlib
 import ctypes
 import ctypes.util
 import itertools
 import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cached_property, reduce
 from typing import Any
 
@@ -738,8 +739,10 @@ class Llvm:
 
         self._before(memory.at_known)
         helpers = min(self.threads, _cores(), count, 1 + n * self.operations // _WORTH_A_THREAD) - 1
-        others = [_threads().submit(help_out, totals, *arrays) for _ in range(helpers)]
+        others: list[Future[None]] = []
         try:
+            with contextlib.suppress(RuntimeError):  # at the end of the program no thread begins any more
+                others.extend(_threads().submit(help_out, totals, *arrays) for _ in range(helpers))
             work(memory.at_scratch)
         finally:  # who has not begun yet need not, and nobody may be left behind
             others = [other for other in others if not other.cancel()]

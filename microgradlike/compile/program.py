@@ -2,7 +2,7 @@
 
 import importlib.util
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import cached_property, partial
 from operator import attrgetter
 from typing import Any, NamedTuple, NoReturn, SupportsFloat
@@ -56,9 +56,11 @@ class Program:
     can so keep all of them in one array, and write them back at its end with `assign`.
 
     Sums over operands are rounded once in the engine, and step by step here, so results agree but for the
-    last digits, or where digits cancel. Where the engine raises, since a logarithm is undefined or a
-    quotient infinite, compiled code goes on as IEEE 754 has it: with nan and infinities. With
-    ``check=True`` it stops instead, and says which value of which example was the first.
+    last digits, or where digits cancel; or where numbers next to the largest float are added up before
+    they cancel. On a CPU, JAX takes numbers below the smallest normal one for zero. Where the engine
+    raises, since a logarithm is undefined or a quotient infinite, compiled code goes on as IEEE 754 has
+    it: with nan and infinities. With ``check=True`` it stops instead, and says which value of which example
+    was the first.
 
     >>> from microgradlike import Value, compile
     >>> w, x = Value(3.0, "w"), Value(1.0, "x")
@@ -127,7 +129,9 @@ class Program:
         It takes the parameters, one array in the order of `parameters`, and a batch, an array with a row
         for each example; it returns the named tuple of a call, of jax arrays. It looks at no ``data``,
         checks no numbers, and composes with ``jax.jit`` (do that: by itself it is slow), ``jax.vmap``,
-        ``jax.grad`` and optax. A batch that is sharded stays so, and gradients are reduced by XLA.
+        ``jax.grad`` (which differentiates by its own rules: at kinks, ties and ends they are others than
+        those of the gradients here) and optax. A batch that is sharded stays so, and gradients are reduced
+        by XLA.
 
         Other than a call, which has float64 on a CPU whatever jax is set to, it computes in the dtype of
         the arrays that it is given: without ``jax.config.update("jax_enable_x64", True)`` that is float32,
@@ -181,9 +185,15 @@ class Program:
         return numbers
 
     def _numbers(self, numbers: Any) -> Any:
+        if not hasattr(numbers, "__len__") or isinstance(numbers, Mapping | Set | str | bytes):
+            raise TypeError(f"parameters are a list or an array of numbers, not {numbers!r:.60}")
         if len(numbers) != len(self.parameters):
             raise ValueError(f"there are {len(self.parameters)} parameters, not {len(numbers)}")
-        return numbers.tolist() if self.backend == "python" and hasattr(numbers, "tolist") else numbers
+        if not hasattr(numbers, "dtype"):
+            return numbers if {*map(type, numbers)} == {float} else [*map(real, numbers)]
+        if numbers.ndim != 1 or numbers.dtype.kind in "cOSUmM":
+            raise TypeError(f"parameters are one list of numbers, not {numbers!r:.60}")
+        return numbers.tolist() if self.backend == "python" else numbers
 
     def _run(self, code: Any, rows: Any, numbers: Any) -> tuple[Any, Any]:
         parameters = self._data() if numbers is None else self._numbers(numbers)
@@ -197,6 +207,10 @@ class Program:
 
     def _complain(self, code: Any, rows: Any, parameters: Sequence[float]) -> NoReturn:
         """Find the first example, and in it the first value, that is not finite."""
+        if self.backend == "jax":  # however the batch is spread over devices
+            import numpy as np
+
+            rows = np.asarray(rows)
 
         def is_finite(start: int, stop: int) -> bool:
             numbers, _ = code.run(rows[start:stop], parameters)
