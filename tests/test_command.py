@@ -309,9 +309,8 @@ def test_ctrl_c_keeps_what_was_trained(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         encoding="utf-8",
         errors="replace",
-        preexec_fn=lambda: signal.signal(
-            signal.SIGINT, signal.SIG_DFL
-        ),  # a job in the background ignores it
+        # What is started in the background of a shell ignores it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     ) as process:
         assert process.stdout
         while not process.stdout.readline().startswith("Numbers are shown"):
