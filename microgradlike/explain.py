@@ -9,7 +9,7 @@ import itertools
 import math
 import textwrap
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from microgradlike import ops
 from microgradlike.engine import Value, check_recorded, topological_order
@@ -35,6 +35,9 @@ from microgradlike.paths import (
     product,
     sum_over_paths,
 )
+
+if TYPE_CHECKING:  # graphviz takes as long to import as all of this package
+    from microgradlike.picture import Picture
 
 _DIGITS = 4
 _WIDTH = 100  # columns of text
@@ -134,6 +137,22 @@ class Explanation:
         if len(listed) >= self.count - self.zeros and math.isfinite(self.gradient):
             self.omitted_sum = 0.0  # only paths of product 0 are left out; the difference is rounding error
         self.diagnosis = self._sentence(notation)
+
+    def picture(self, *, precision: int = 4, max_nodes: int = 200) -> "Picture":
+        """The graph of the loss with the listed paths lit; the arrows bear their factors.
+
+        Args:
+            precision: how many decimals.
+            max_nodes: a graph of more values than this is folded, as by `draw`, and nothing in it is lit.
+
+        >>> x, w = Value(2.0, "x"), Value(3.0, "w")
+        >>> explain(x * w, w).picture()
+        <picture of x·w: 3 values>
+        """
+        from microgradlike.draw import draw_marked
+
+        lit = {node for path in self.paths for node in path.nodes}
+        return draw_marked(self.loss, lit=lit, precision=precision, max_nodes=max_nodes)
 
     def __str__(self) -> str:
         n = self._notation()

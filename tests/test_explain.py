@@ -620,3 +620,30 @@ def test_the_same_text_in_every_process() -> None:
         for seed in ("1", "2")
     }
     assert len(texts) == 1
+
+
+# ── As a picture ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_picture_lights_the_listed_paths() -> None:
+    values = document()
+    way = {"x1", "z1", "z2", "h1", "h2", "z3", "y", "L"}
+    for limit, names in [(10, way), (1, way - {"z1", "h1"}), (0, set())]:  # the path by h2 is the larger
+        explanation = explain(values["L"], values["x1"], limit)
+        source = explanation.picture().source
+        boxes = re.findall(r"^\tv\d+ \[label=.*$", source, re.MULTILINE)
+        arrows = re.findall(r"^\tv\d+ -> v\d+.*$", source, re.MULTILINE)
+        assert [len(lines) for lines in (boxes, arrows)] == [19, 20]
+        assert sum("penwidth=3" in box for box in boxes) == len(names)
+        assert sum("penwidth=3" in arrow for arrow in arrows) == len(
+            {(a, b) for path in explanation.paths for a, b in zip(path.nodes, path.nodes[1:])}
+        )
+
+
+def test_the_picture_of_a_large_graph_is_folded() -> None:
+    x = Value(1.0, "x")
+    y = x
+    for _ in range(300):
+        y = y + x
+    assert "folded" in repr(explain(y, x).picture())
+    assert "folded" not in repr(explain(y, x).picture(max_nodes=400))

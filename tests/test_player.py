@@ -7,6 +7,7 @@ import shutil
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from importlib.util import find_spec
@@ -1045,14 +1046,36 @@ def test_an_exported_notebook_plays(notebook: Any, open_page: Open) -> None:
     drive(open_page(whole_page(body, "exported")))
 
 
-@pytest.mark.skipif(not find_spec("nbconvert"), reason="nbconvert is not installed")
-def test_a_notebook_exported_by_nbconvert_plays(notebook: Any, browser: "Browser", tmp_path: Path) -> None:
-    from nbconvert import HTMLExporter
-
-    html, _ = HTMLExporter().from_notebook_node(notebook)  # type: ignore[no-untyped-call]
-    (tmp_path / "notebook.html").write_text(html, encoding="utf-8")
+@contextmanager
+def exported(browser: "Browser", notebook: Any, tmp_path: Path) -> Iterator["Page"]:
+    exporter: Any = pytest.importorskip("nbconvert", reason="nbconvert is not installed").HTMLExporter()
+    path = tmp_path / "notebook.html"
+    path.write_text(exporter.from_notebook_node(notebook)[0], encoding="utf-8")
     page = browser.new_page()
-    page.goto((tmp_path / "notebook.html").as_uri(), wait_until="domcontentloaded")
-    drive(Player(page))
-    assert page.locator(".mg-math").first.locator("math").first.is_visible()
+    page.goto(path.as_uri(), wait_until="domcontentloaded")
+    yield page
     page.close()
+
+
+def test_a_notebook_exported_by_nbconvert_plays(notebook: Any, browser: "Browser", tmp_path: Path) -> None:
+    with exported(browser, notebook, tmp_path) as page:
+        drive(Player(page))
+        assert page.locator(".mg-math").first.locator("math").first.is_visible()
+
+
+def test_the_player_of_the_tutorial_plays_as_it_is_committed(browser: "Browser", tmp_path: Path) -> None:
+    import nbformat
+
+    path = Path(__file__).parent.parent / "notebooks" / "02_backprop_by_hand.ipynb"
+    with exported(browser, nbformat.read(path, as_version=4), tmp_path) as page:  # type: ignore[no-untyped-call]
+        assert page.locator(".microgradlike-steps").count() == 1
+        player = Player(page)
+        assert player.position == 0
+        player.press("ArrowRight", "ArrowRight")
+        player.click("next")
+        assert player.look().words.startswith("step 3 of 7 · z3 = w31·h1 + w32·h2 + b3\n∂L/∂w31 += ")
+        lit = player.root.locator("g.node .mg-lit").first
+        assert lit.is_visible()
+        player.press("Home", "End")
+        player.click("back")
+        assert player.position == 6

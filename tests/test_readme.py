@@ -54,14 +54,45 @@ def sketch(path: Path) -> None:
     assert main(["draw", "--load", str(model), "-o", str(path)]) == 0
 
 
-def ripple(path: Path) -> None:
+def document() -> tuple[mg.MLP, mg.Value]:
     network = mg.MLP(2, [2, 1], activation="sigmoid", output_activation="sigmoid")
     L = mg.half_squared_error(network([1.0, 1.0]), 0.0)
     L.name = "L"
+    L.backward()
+    return network, L
+
+
+def ripple(path: Path) -> None:
+    network, L = document()
     mg.ripple(L, network.layers[0].neurons[0].w[0], 0.1).picture().render(path)
 
 
-@pytest.mark.parametrize("draw", [network, expression, sketch, ripple], ids=lambda draw: draw.__name__)
+def explain(path: Path) -> None:
+    _, L = document()
+    [x1] = (value for value in mg.topological_order(L) if value.name == "x1")
+    mg.explain(L, x1).picture().render(path)
+
+
+def compiled(path: Path) -> None:
+    """The sketch of the network, and beside it the heart of its matrix code."""
+    network, _ = document()
+    picture = mg.draw(network)
+    loss = lambda x, t: mg.half_squared_error(network(x), t)  # noqa: E731
+    program = mg.compile(loss, [[0.0, 0.0], 0.0], network.parameters(), backend="numpy")
+    lines = [line for line in program.source.splitlines()[2:] if "sum" not in line and "/=" not in line]
+    picture.node(
+        *("code", "".join(f"{line.strip()}\\l" for line in lines)),
+        **{"shape": "note", "pos": "7,0!", "width": "3", "style": "filled", "fillcolor": "#fbfaf7"},
+        **{"fontname": "DejaVu Sans Mono,monospace", "fontcolor": "#33302a", "color": "#d5d0c4"},
+    )
+    picture.edge("n2_0", "code", dir="forward", style="dashed")
+    picture.render(path)
+
+
+DRAWN = [network, expression, sketch, ripple, explain, compiled]
+
+
+@pytest.mark.parametrize("draw", DRAWN, ids=lambda draw: draw.__name__)
 def test_a_picture_of_the_readme_is_what_is_drawn_now(draw, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / f"{draw.__name__}.svg"
     draw(path)
