@@ -8,6 +8,8 @@
 0.5
 """
 
+from typing import TYPE_CHECKING
+
 from microgradlike import data, nn, plot, stop
 from microgradlike.compile import Program, compile
 from microgradlike.diagnose import diagnose
@@ -96,6 +98,24 @@ from microgradlike.steps import steps
 from microgradlike.train import fit
 
 __version__ = "0.1.0"
+
+
+def __dir__() -> list[str]:
+    """What completion offers: the public names, not the files that they come from."""
+    return [*__all__, "__doc__", "__version__"]
+
+
+if not TYPE_CHECKING:  # to a type checker, a module that has this would have every name
+
+    def __getattr__(name: str) -> object:
+        from difflib import get_close_matches
+
+        same = [public for public in __all__ if public.lower() == name.lower()]
+        close = same or get_close_matches(name, __all__, n=1)
+        hint = f": did you mean {close[0]}?" if close else ": dir(microgradlike) lists what it has"
+        # Python adds such a hint in a terminal, notebooks do not; with the name alone, it is said once.
+        raise AttributeError(f"module 'microgradlike' has no attribute {name!r}{hint}", name=name)
+
 
 __all__ = [
     "MLP",

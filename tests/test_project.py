@@ -14,10 +14,10 @@ PACKAGE = Path(mg.__file__).parent
 
 # A file imports only from floors below its own.
 FLOORS = [
-    {"notation", "files", "receipts", "history"},
+    {"notation", "files", "receipts"},
     {"ops"},
     {"engine"},
-    {"functions", "table"},
+    {"functions", "table", "history"},
     {"nn", "losses", "optim", "formula", "gradcheck", "hand", "paths", "toys"},
     {"label", "picture", "data", "scaling", "explain", "stop", "checkpoint"},
     {"sketch", "report", "plot", "player", "examine", "evaluate", "problem"},
@@ -73,6 +73,28 @@ def test_all_is_what_the_package_offers() -> None:
     assert len(set(mg.__all__)) == len(mg.__all__)
 
 
+def test_completion_offers_public_names_only() -> None:
+    assert set(dir(mg)) == {*mg.__all__, "__doc__", "__version__"}
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("adam", "did you mean Adam?"),
+        ("Sigmoid", "did you mean sigmoid?"),
+        ("binary_crossentropy", "did you mean binary_cross_entropy?"),
+        ("quaternion", "dir(microgradlike) lists what it has"),
+    ],
+)
+def test_a_wrong_name_is_answered_with_the_right_one(name: str, hint: str) -> None:
+    """As Python does in a terminal, where IPython doesn't; and not twice."""
+    program = f"import microgradlike; microgradlike.{name}"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    last = result.stderr.splitlines()[-1]
+    assert last == f"AttributeError: module 'microgradlike' has no attribute {name!r}: {hint}"
+    assert not hasattr(mg, name)
+
+
 @pytest.mark.parametrize("name", sorted(set(mg.__all__) - {"NOT_COMPUTED"}))
 def test_public_names_are_documented_with_an_example(name: str) -> None:
     thing = getattr(mg, name)
@@ -107,6 +129,15 @@ path: str = mg.draw([c, loss], detail="values", direction="LR").render("net.svg"
 cursor = mg.steps(c)
 right: bool = bool(cursor.guess({"a": "0.10"})) and bool(cursor.guess({a: 0.1}))
 walked: list[str] = [str(step) for step in cursor]
+train, test = mg.data.flowers().split(0.2)
+rule = mg.stop.TargetLoss(0.03) | mg.stop.ValidationRises(patience=30)
+history: mg.History = mg.fit(model, train, optimizer=optimizer, epochs=3, validation=0.2, stop=rule)
+losses: list[float] = history.losses
+share: float = mg.accuracy(model, test)
+table: str = str(mg.confusion(model, test)) + str(mg.diagnose(model, test))
+program: mg.Program = mg.compile(lambda x, t: mg.half_squared_error(model(x), t), [[0.0, 0.0], 0.0])
+source: str = program.source
+again: MLP = mg.nn.load("model.json")
 with mg.no_grad():
     print(f"{c:.2f}", float(loss), round(c, 2))
 """
@@ -118,6 +149,9 @@ a = mg.Value("3")
 b = mg.Value(1.0) + "x"
 c: float = mg.tanh(mg.Value(1.0))
 d = mg.dot(mg.Value(1.0), [2.0])
+e = mg.adam(mg.Value(1.0))
+f = mg.steps(2.0)
+g = mg.MLP(2, 1)
 """
 
 
@@ -129,4 +163,4 @@ def test_a_strict_type_checker_is_content_as_a_user_sees_it(tmp_path: Path) -> N
     assert code == 0, out + err
     out, _, code = api.run(["--strict", "--cache-dir", str(tmp_path), str(tmp_path / "wrong.py")])
     errors = {int(line.split(":")[1]) for line in out.splitlines() if ": error:" in line}
-    assert errors == {4, 5, 6, 7}, out
+    assert errors == {4, 5, 6, 7, 8, 9, 10}, out
