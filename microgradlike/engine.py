@@ -8,11 +8,13 @@
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ContextDecorator, contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from math import isnan
 from numbers import Complex, Real
-from typing import Any, Final, NoReturn, Self, SupportsFloat, TypeAlias
+from typing import Any, Final, NoReturn, Self, SupportsFloat, TypeAlias, TypeVar
 
 from microgradlike import ops
 from microgradlike.ops import Op
@@ -28,6 +30,7 @@ class _NotComputed(float):
 NOT_COMPUTED: Final = _NotComputed()
 
 _Operator: TypeAlias = Callable[["Value", SupportsFloat], "Value"]
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def _operator(op: Op) -> "tuple[_Operator, _Operator]":
@@ -146,23 +149,30 @@ class Value:
             if leaf.grad:  # it is added in one piece at the end, so two passes give exactly twice
                 earlier.append((leaf, leaf.grad))
         before = {leaf: leaf.grad for leaf in leaves} if receipts else {}
-        for value in leaves:
-            value.grad = 0.0
-        for value in inner:
-            value.grad = 0.0
-        self.grad = 1.0
-        node: Any  # of which we know that it has an operation
-        for node in reversed(inner):  # node.propagate(), without the call
-            grad = node.grad
-            partials = node.op.partials(*node.evaluation)
-            i = 0
-            for parent in node.parents:
-                parent.grad += partials[i] * grad
-                i += 1  # noqa: SIM113  # enumerate and zip take longer
-        for leaf, grad in earlier:
-            leaf.grad += grad
-        if receipts:
-            keep(self, inner, before)
+        try:
+            for value in leaves:
+                value.grad = 0.0
+            for value in inner:
+                value.grad = 0.0
+            self.grad = 1.0
+            node: Any  # of which we know that it has an operation
+            for node in reversed(inner):  # node.propagate(), without the call
+                grad = node.grad
+                partials = node.op.partials(*node.evaluation)
+                i = 0
+                for parent in node.parents:
+                    parent.grad += partials[i] * grad
+                    i += 1  # noqa: SIM113  # enumerate and zip take longer
+            for leaf, grad in earlier:
+                leaf.grad += grad
+            if receipts:
+                keep(self, inner, before)
+        except BaseException:  # Ctrl-C: half a gradient is none, and must not be added to
+            for leaf in leaves:
+                leaf.grad = NOT_COMPUTED
+            for leaf, grad in earlier:
+                leaf.grad = grad
+            raise
 
     def detach(self) -> "Value":
         """A leaf with this value's number and name, and no memory.
@@ -323,7 +333,7 @@ def real(number: Any) -> float:
     if isinstance(number, int):
         return _float(number)
     if isinstance(number, Value):
-        hint = "it is a Value already: use it as it is, or v.detach() for a copy without history"
+        hint = "its number is v.data; a copy of it without history is v.detach()"
     elif isinstance(number, str | bytes):
         hint = "convert it first: float(text)"
     elif isinstance(number, Complex) and not isinstance(number, Real):
@@ -367,8 +377,8 @@ def _outside(number: float, values: Sequence[Value]) -> float:
 
 # ── Recording: the forward pass, one node at a time ───────────────────────────────────────────────────
 
-_recording: ContextVar[bool] = ContextVar("_recording", default=True)
-_is_recording = _recording.get
+_off: ContextVar[int] = ContextVar("_off", default=0)  # so many `no_grad` are entered
+_is_off = _off.get
 _new = object.__new__
 _REFUSALS = (ValueError, ZeroDivisionError, OverflowError, TypeError)
 
@@ -399,7 +409,7 @@ def record(op: Op, parents: tuple[Value, ...], name: str = "") -> Value:
     if type(out) is not float:  # someone wrote what is no float to `data`
         check_data(parents)
         out, *_ = evaluation = tuple(map(float, evaluation))
-    if not _is_recording():
+    if _is_off():
         return _leaf(_outside(out, parents), name)
     node: Value = _new(Value)  # __init__ checks what comes from outside; this needs no check
     node.data = out
@@ -422,9 +432,11 @@ def _leaf(number: float, name: str) -> Value:
     return leaf
 
 
-@contextmanager
-def no_grad() -> Iterator[None]:
+class no_grad(ContextDecorator):  # noqa: N801  # as a function is named, since it is used as one
     """Within it, results are plain leaves: nothing is recorded. Also a decorator, ``@no_grad()``.
+
+    It is so for this thread, or this asyncio task and those that it starts within; and where a generator
+    yields within it, until it goes on, for who reads that.
 
     >>> w = Value(3.0)
     >>> with no_grad():
@@ -432,11 +444,19 @@ def no_grad() -> Iterator[None]:
     >>> y.parents
     ()
     """
-    token = _recording.set(False)
-    try:
-        yield
-    finally:
-        _recording.reset(token)
+
+    def __enter__(self) -> None:
+        _off.set(_off.get() + 1)
+
+    def __exit__(self, *_: object) -> None:
+        # Counted, not set back: generators leave in any order, maybe in a context that they never entered.
+        _off.set(max(0, _off.get() - 1))
+
+    def __call__(self, function: _Function) -> _Function:
+        if any(ask(function) for ask in (isgeneratorfunction, iscoroutinefunction, isasyncgenfunction)):
+            name = getattr(function, "__name__", function)
+            raise TypeError(f"{name} goes on after its call returns: write `with no_grad():` inside it")
+        return super().__call__(function)
 
 
 def _refuse(op: Op, parents: tuple[Value, ...], error: Exception) -> NoReturn:
@@ -527,7 +547,7 @@ def check_recorded(order: Sequence[Value]) -> None:
             continue
         for value, recorded in zip((node, *node.parents), node.evaluation):
             now = value.data
-            if now is not recorded and now != recorded:  # `is`: nan differs from itself
+            if now != recorded and not (isnan(recorded) and isnan(now)):  # nan differs from itself
                 raise RuntimeError(
                     f"{value.name or 'a value'} was {recorded!r} when this graph was recorded and is "
                     f"{now!r} now: run the forward pass again"
@@ -561,7 +581,8 @@ def adjoints(y: Value, xs: Sequence[Value]) -> dict[Value, Any]:
     A gradient is a Value, or where it depends on nothing, a number.
     """
     wanted = set(_values(xs))
-    order = topological_order(y)
+    # Constants are in no order: who asks for one has it from a gradient that is the same everywhere.
+    order = [*(x for x in wanted if isinstance(x, Constant)), *topological_order(y)]
     check_recorded(order)
     # Only what leads from the xs to y takes part.
     between: set[Value] = set()

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from microgradlike.engine import Value
+from microgradlike.engine import Value, _off
 
 _MOST_NODES, _MOST_LETTERS, _SHORT = 1000, 5000, 50  # of a formula; what goes beyond is an ellipsis
 
@@ -62,6 +62,10 @@ def write(
         if not node.op or not opened:
             written[stack.pop()] = _atom(node, digits, latex)
             continue
+        if len(node.parents) > _MOST_LETTERS:
+            name = latex_name(node.op.name) if latex else node.op.name
+            written[stack.pop()] = f"{name}({ellipsis[0]})", "!"
+            continue
         inside = left - 1 if node.name or node is value else left
         operands = [(parent, inside) for parent in node.parents]
         missing = [operand for operand in operands if operand[0].op and operand not in written]
@@ -97,6 +101,7 @@ def number(data: float, digits: int = 17, *, latex: bool = False) -> str:
     >>> print(number(-1.5e-7, 2, latex=True))
     -1.5 \cdot 10^{-7}
     """
+    data = float(data)  # to a Value's data one may write an int, or a number of numpy's
     if data.is_integer() and abs(data) < 10**digits:
         text = str(int(data))
     else:
@@ -142,7 +147,9 @@ def write_partial(partial: Any, digits: int, *, latex: bool = False) -> tuple[st
 
 def with_recording(rule: Callable[..., Any], *operands: Any) -> Any:
     """What a rule gives for these operands, recorded even within `no_grad`."""
-    return contextvars.Context().run(rule, *operands)  # an empty context, where nothing is switched off
+    context = contextvars.copy_context()  # for a user's function may look into it
+    context.run(_off.set, 0)
+    return context.run(rule, *operands)
 
 
 def names_for(values: Iterable[Value], taken: set[str], wishes: Mapping[Value, str]) -> dict[Value, str]:

@@ -52,7 +52,12 @@ class Op:
         for operand in operands:
             if not isinstance(operand, float) and hasattr(operand, "apply"):
                 return operand.apply(self, operands)
-        return float(self.forward(*operands))
+        try:
+            return float(self.forward(*operands))
+        except TypeError:
+            kinds = ", ".join(type(operand).__name__ for operand in operands)
+            each = f"of a list, write [{self.name}(x) for x in xs]"
+            raise TypeError(f"{self.name} takes real numbers or Values, not {kinds}; {each}") from None
 
     @functools.cached_property
     def arity(self) -> int | None:
@@ -460,7 +465,7 @@ cross_entropy = _row("cross_entropy", _cross_entropy, _cross_entropy_partials, c
 _TEN, _TEN_IN_LATEX = r"e\+?(-?)0*(\d+)", r" \\cdot 10^{\1\2}"  # 1e+20
 
 
-@functools.cache
+@functools.lru_cache(256)
 def power(c: float) -> Op:
     """The operation aᶜ for a constant exponent c: a row of its own for each c, with one operand.
 

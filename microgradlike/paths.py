@@ -77,15 +77,30 @@ def sum_over_paths(edges: Edges, loss: Value) -> tuple[float, int, int]:
     gradients = dict.fromkeys(edges, 0.0)
     gradients[loss] = 1.0
     # How many paths lead from the loss to a value, and how many of these have a factor 0. There may be no
-    # end of digits, so a number is dropped after use.
+    # end of digits, so a number is dropped after use; and where all paths meet in one value, those above it
+    # and those below it are counted apart, and multiplied in the end.
     counts, dead = {loss: 1}, {loss: 0}
+    counted, alive = [1], [1]
     for node in reversed(edges):
         gradient, count, zeros = gradients[node], counts.pop(node), dead.pop(node)
+        if not counts:
+            counted.append(count)
+            alive.append(count - zeros)
+            count, zeros = 1, 0
         for _, _, parent, factor, _ in edges[node]:
             gradients[parent] += factor * gradient
-            counts[parent] = counts.get(parent, 0) + count
-            dead[parent] = dead.get(parent, 0) + (zeros if factor else count)
-    return gradient, count, zeros  # of w, which is the last
+            through = zeros if factor else count
+            counts[parent] = counts[parent] + count if parent in counts else count  # 0 + count is a copy
+            dead[parent] = dead[parent] + through if parent in dead else through
+    total = _product(counted)
+    return gradient, total, total - _product(alive)  # of w, which is the last
+
+
+def _product(factors: Sequence[int]) -> int:
+    """Their product, made of factors of one size, which is fast where they have many digits."""
+    while len(factors) > 1:
+        factors = [math.prod(factors[i : i + 2]) for i in range(0, len(factors), 2)]
+    return factors[0]
 
 
 def largest_paths(edges: Edges, loss: Value, w: Value, limit: int) -> list[list[Edge]]:

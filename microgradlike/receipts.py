@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
+_MOST_LINES = 100  # of one pass, as text
+
 
 class Receipt(NamedTuple):
     """What one node handed to a leaf: ∂L/∂node · ∂node/∂leaf."""
@@ -46,7 +48,10 @@ class Receipts:
         lines = [f"{self.name}.grad = " + " + ".join(terms).replace(" + -", " − ")]
         for term, part in zip(terms, self.passes):
             when = term.partition(" ")[2]
-            lines += [f"  {when} {receipt.amount:+.4g} by {receipt.node}" for receipt in part.receipts]
+            shown = part.receipts[:_MOST_LINES]
+            lines += [f"  {when} {receipt.amount:+.4g} by {receipt.node}" for receipt in shown]
+            if more := len(part.receipts) - len(shown):
+                lines.append(f"  {when} … and {more:,} more")
         return "\n".join(lines).replace("-", "−")
 
     __repr__ = __str__

@@ -352,17 +352,20 @@ class Steps:
             value.grad = so_far = _SoFar(gradient)
             so_far.before = earlier
         else:
-            value.grad = gradient + earlier
-            self._left[value] = value.grad, earlier
+            total = gradient + earlier
+            self._left[value] = total, earlier  # first, so that Ctrl-C in between does no harm
+            value.grad = total
 
     def _earlier(self, leaf: Value) -> float:
         """What a leaf had before the walk; what others wrote to it in the meantime counts."""
         grad: Any = leaf.grad
+        if isinstance(grad, _SoFar):
+            grad = grad.before
         if leaf in self._left and grad is self._left[leaf][0]:
             return self._left[leaf][1]
         if grad is None:  # as someone clears it who is used to PyTorch
             return NOT_COMPUTED
-        earlier: float = grad.before if isinstance(grad, _SoFar) else grad
+        earlier: float = grad
         return earlier
 
     @property

@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import pytest
 from oracles import DOMAINS
 from test_ops import BEYOND, EDGES, EXTREMES, is_defined, points
@@ -103,9 +104,6 @@ def _is_huge_difference(*xs: float) -> bool:
 #: Where numpy's numbers are others, and that is accepted.
 OTHERWISE_IN_NUMPY: dict[str, Callable[..., bool]] = {
     "power(0.5)": lambda a: a == -inf,  # numpy takes the root, which is nan; C's pow says inf
-    "clip": lambda a, low, high: (
-        math.isnan(low) or math.isnan(high)
-    ),  # which Python's max and min pass over
     "half_squared_error": _is_huge_difference,  # ½·d² where d² alone is too large for a float
 }
 
@@ -180,7 +178,10 @@ def test_of_inputs_and_parameters_one_example_at_a_time(op: Op, backend: str, mi
 @pytest.mark.parametrize(
     ("op", "xs", "value"),
     [
-        (ops.power(0.5), (-inf,), nan),
+        pytest.param(
+            *(ops.power(0.5), (-inf,), nan),
+            marks=pytest.mark.skipif(np.lib.NumpyVersion(np.__version__) < "2.3.0", reason="has ∞"),
+        ),
         (ops.half_squared_error, (1.5e154, 0.0), inf),
     ],
 )

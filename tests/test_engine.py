@@ -528,3 +528,23 @@ def test_central_differences_find_their_step(
     derivative, error = central_difference(f, x)
     assert abs(derivative - expected) <= error + 1e-15 * abs(expected)
     assert error <= 1e-9 * abs(expected) + 1e-12
+
+
+def test_a_gradient_by_a_constant_that_a_gradient_gave() -> None:
+    """The derivative of a straight line is a constant; who goes on from it may ask for it."""
+    x = Value(2.0, "x")
+    [dy] = mg.grad(3.0 * x, [x])
+    z = dy * dy
+    assert [d.data for d in mg.grad(z, [dy])] == [6.0] == [mg.jvp(z, [dy], [1.0])]
+    assert [d.data for d in mg.grad(z, [x, dy, x])] == [0.0, 6.0, 0.0]
+    assert [d.data for d in mg.grad(dy, [dy])] == [1.0]
+
+
+def test_a_nan_that_was_pickled_is_still_what_was_recorded() -> None:
+    y = (Value(math.inf) - math.inf) * 2.0
+    copy = pickle.loads(pickle.dumps(y))
+    [d] = mg.grad(copy, [copy.parents[0]])
+    assert d.data == 2.0
+    copy.parents[0].data = 1.0
+    with pytest.raises(RuntimeError, match=r"was nan when this graph was recorded and is 1\.0 now"):
+        mg.grad(copy, [copy.parents[0]])

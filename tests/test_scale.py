@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import reduce
 from importlib.util import find_spec
 
 import pytest
@@ -132,6 +133,64 @@ def test_paths_without_number_are_gone_through_together() -> None:
     [gradient] = mg.grad(x, [start])
     assert gradient.data == 2.0**60
     assert mg.jvp(x, [start], [1.0]) == 2.0**60
+
+
+def test_paths_are_counted_exactly_however_many_digits_there_are() -> None:
+    steps = 15_000  # 2^15000 paths, a number that Python would not print
+    x = w = Value(0.5, "w")
+    for _ in range(steps):
+        x = x + mg.relu(-x)  # on one of two ways is a factor 0
+    why = mg.explain(x, w, limit=1)
+    assert why.count == 2**steps
+    assert why.zeros == 2**steps - 1
+    assert why.omitted == 2**steps - 1
+    assert (why.gradient, why.omitted_sum) == (1.0, 0.0)
+    assert "∂L/∂w = 1 (about 10⁴⁵¹⁵ paths)" in str(why)
+    assert "10^{4515}" in why._repr_latex_()
+
+
+def test_fibonaccis_paths() -> None:
+    a, b = first, second = Value(0.5), Value(0.5)
+    fibonacci = [0, 1]  # how many paths lead to the first: through two values at a time, never through one
+    for _ in range(2000):
+        a, b = b, (a + b) / 2
+        fibonacci.append(fibonacci[-1] + fibonacci[-2])
+    assert mg.explain(b, first, limit=0).count == fibonacci[-2]
+    assert mg.explain(b, second, limit=0).count == fibonacci[-1]
+
+
+def receipts(y: Value, x: Value) -> str:
+    y.backward(receipts=True)
+    return str(mg.receipts(x))
+
+
+#: What is written or drawn of a graph, and how many letters are enough for one of any size.
+WRITTEN: dict[str, tuple[Callable[[Value, Value], str], int]] = {
+    "formula": (lambda y, _: mg.formula(y), 6_000),
+    "LaTeX": (lambda y, _: mg.formula(y, latex=True), 60_000),
+    "draw": (lambda y, _: mg.draw(y).source, 10_000),
+    "draw, values": (lambda y, _: mg.draw(y, detail="values").source, 10_000),
+    "ripple": (lambda y, x: str(mg.ripple(y, x, 0.5)), 5_000),
+    "explain": (lambda y, x: str(mg.explain(y, x, limit=2)), 10_000),
+    "step": (lambda y, _: str(mg.steps(y)[-1]), 10_000),
+    "receipts": (receipts, 10_000),
+}
+
+GRAPHS: dict[str, Callable[[Value], Value]] = {
+    "deep": lambda x: reduce(lambda y, _: y * 0.5 - 1, range(3000), x),
+    "wide": lambda x: mg.sum([x, *(Value(0.5, f"x{i}") for i in range(6000))]),
+    "shared": lambda x: reduce(lambda y, _: y * y + y, range(1000), x),
+    "a leaf used by all": lambda x: mg.sum(x * 0.5 for _ in range(6000)),
+}
+
+
+@pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS.keys())
+@pytest.mark.parametrize(("write", "letters"), WRITTEN.values(), ids=WRITTEN.keys())
+def test_what_is_written_of_a_large_graph_is_short(
+    write: Callable[[Value, Value], str], letters: int, graph: Callable[[Value], Value]
+) -> None:
+    x = Value(-0.25, "x")
+    assert len(write(graph(x), x)) < letters
 
 
 # ── Many ──────────────────────────────────────────────────────────────────────────────────────────────

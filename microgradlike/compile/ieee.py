@@ -64,7 +64,7 @@ _INSTEAD: dict[str, Callable[..., float]] = {
 }
 
 
-@functools.cache
+@functools.lru_cache(256)
 def ieee(op: Op) -> Callable[..., float]:
     """The forward function of a row, which raises nothing for any floats."""
     forward, instead = op.forward, _INSTEAD.get(op.name)

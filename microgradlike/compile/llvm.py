@@ -137,7 +137,7 @@ def _binary_cross_entropy(p: Vector, t: Vector) -> Vector:
     for_one = select(t > 0.0, t * log(p), 0.0)
     for_zero = select(t < 1.0, (1.0 - t) * log1p(-p), 0.0)
     allowed = (p >= 0.0) & (p <= 1.0) & (t >= 0.0) & (t <= 1.0)
-    return select(allowed, -for_one - for_zero, nan)
+    return select(allowed, 0.0 - for_one - for_zero, nan)
 
 
 #: What is neither here nor a function of `vector` is a function of the C library.

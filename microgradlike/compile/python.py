@@ -76,7 +76,7 @@ class Python:
         for name, op in self._functions.items():
             namespace[name] = ieee(op) if safe else op.forward
         exec(compile(source, "<microgradlike.compile>", "exec"), namespace)
-        return namespace["program"]
+        return namespace.pop("program")  # which would be in a cycle there
 
     # ── Printing ──────────────────────────────────────────────────────────────────────────────────────
 

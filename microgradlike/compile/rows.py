@@ -54,7 +54,7 @@ def functions(np: Any, erf: Callable[..., Any], erfc: Callable[..., Any]) -> dic
         for_one = np.where(t > 0, t * np.log(p), 0.0)
         for_zero = np.where(t < 1, (1 - t) * np.log1p(-p), 0.0)
         allowed = (p >= 0) & (p <= 1) & (t >= 0) & (t <= 1)
-        return np.where(allowed, -for_one - for_zero, np.nan)
+        return np.where(allowed, 0.0 - for_one - for_zero, np.nan)
 
     def binary_cross_entropy_with_logits(z: Any, t: Any) -> Any:
         return t * softplus(-z) + (1 - t) * softplus(z)
