@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import microgradlike
 from microgradlike import losses
@@ -24,8 +24,9 @@ from microgradlike.data import Table, read_csv, xor
 from microgradlike.draw import draw
 from microgradlike.engine import Value
 from microgradlike.evaluate import confusion
-from microgradlike.files import write_atomically
+from microgradlike.files import is_stream, write_atomically
 from microgradlike.formula import number
+from microgradlike.label import visible
 from microgradlike.nn import ACTIVATIONS, MLP, load
 from microgradlike.optim import SGD, Adam, AdamW, Optimizer
 from microgradlike.problem import LOSSES, Problem
@@ -62,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (ValueError, OSError, RuntimeError) as error:  # a RuntimeError: the program that draws failed
-        print("microgradlike: " + " ".join(_sentence(error).split()), file=sys.stderr)
+        print("microgradlike: " + visible(" ".join(_sentence(error).split())), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("microgradlike: interrupted", file=sys.stderr)
@@ -102,8 +103,8 @@ def _in_plain_letters(error: UnicodeError) -> tuple[str, int]:
 
 
 def _sentence(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{'the output' if error.filename is None else error.filename}: {error.strerror}"
     return str(error)
 
 
@@ -334,8 +335,10 @@ def train_command(args: argparse.Namespace) -> int:
     if args.picture:
         _check_apart(args.picture, "--picture", {"--save": args.save, "--load": args.load})
         _check_drawable(args.picture)
-    about = f"classes: {_some(problem.classes)}" if problem.classes else f"target: {table.target}"
-    print(f"Data: {table.source}; {len(table)} examples; inputs: {_some(table.features)}; {about}.")
+    about = f"classes: {_some(problem.classes)}" if problem.classes else f"target: {visible(table.target)}"
+    print(
+        f"Data: {visible(table.source)}; {len(table)} examples; inputs: {_some(table.features)}; {about}."
+    )
     if held_out:
         print(f"{len(held_out)} examples are held out for validation.")
     for note in table.notes:
@@ -474,7 +477,8 @@ def _show_predictions(network: MLP, table: Table) -> int:
         verdict = f": {'right' if said[i] == table.labels[i] else 'wrong'}" if table.classes else ""
         y = outputs[i]
         answer = f"predicted {said[i]}" if isinstance(y, list) else f"y = {number(y, 4)}"
-        print(f"  x = {_plain(table.rows[i])}: {answer}, target {_short(table.labels[i])}{verdict}")
+        target = _short(table.labels[i])
+        print(f"  x = {_plain(table.rows[i])}: {visible(f'{answer}, target {target}')}{verdict}")
     if not table.classes:
         return len(table)
     right = [*map(str.__eq__, table.labels, said)].count(True)
@@ -533,7 +537,7 @@ def predict_command(args: argparse.Namespace) -> int:
         _check_writable(args.output, args.file, "--output")
         _check_apart(args.output, "--output", {"the network": args.model})
         write_atomically(args.output, text.getvalue())
-        print(f"{len(table)} predictions are in {args.output}.")
+        print(f"{len(table)} predictions are in {args.output}.", file=_beside(args.output))
     else:
         print(text.getvalue(), end="")
     return 0
@@ -562,7 +566,7 @@ def evaluate_command(args: argparse.Namespace) -> int:
 def _table_for(network: MLP, args: argparse.Namespace, target: str | None, task: str) -> Table:
     """A file whose columns have the names of the network's inputs, or are as many and have none."""
     try:
-        return read_csv(args.file, target, _HEADER[args.header], task, [*network.features] or None)
+        table = read_csv(args.file, target, _HEADER[args.header], task, [*network.features] or None)
     except ValueError as by_name:
         if "is the target, and cannot" in str(by_name):
             raise ValueError(
@@ -574,7 +578,17 @@ def _table_for(network: MLP, args: argparse.Namespace, target: str | None, task:
             raise by_name from None
         if table.features != [f"x{i}" for i in range(1, network.sizes[0] + 1)]:
             raise
+    if len(table.features) != network.sizes[0]:
+        raise ValueError(
+            f"{args.file}: there are {len(table.features)} columns of inputs, but the network has "
+            f"{network.sizes[0]} inputs"
+        )
     return table
+
+
+def _beside(path: str) -> TextIO:
+    """Where to say that something was written: not into what was written, as to /dev/stdout."""
+    return sys.stderr if is_stream(path) else sys.stdout
 
 
 def _short(thing: Any) -> str:
@@ -602,7 +616,7 @@ def draw_command(args: argparse.Namespace) -> int:
             root = _loss(network, outputs, target)
             root.backward()
         picture = draw(root, detail=args.detail, precision=args.precision)
-    print(f"Drawn in {picture.render(args.output)}: {what}.")
+    print(f"Drawn in {picture.render(args.output)}: {what}.", file=_beside(args.output))
     return 0
 
 
@@ -632,7 +646,7 @@ def step_command(args: argparse.Namespace) -> int:
     cursor = steps(_loss(network, network(inputs), target))
     if args.save:
         cursor.save(args.save)
-        print(f"Saved to {args.save}: open it in a browser.")
+        print(f"Saved to {args.save}: open it in a browser.", file=_beside(args.save))
     elif sys.stdin.isatty() and sys.stdout.isatty():
         _walk(cursor)
     else:
@@ -681,7 +695,7 @@ def _plain(numbers: Any) -> str:
 
 
 def _some(names: Sequence[str], most: int = 6) -> str:
-    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
+    return visible(", ".join(names[:most])) + (", …" if len(names) > most else "")
 
 
 if __name__ == "__main__":

@@ -53,13 +53,13 @@ def load(path: str | os.PathLike[str], settings: dict[str, Any]) -> dict[str, An
         OSError: the file cannot be read.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise ValueError(f"{path}: this is no checkpoint; resume=True goes on from one that fit wrote")
     if content.get("version") != _VERSION:
-        raise ValueError(f"{path}: version {content.get('version')!r} of the format is unknown here")
+        raise ValueError(f"{path}: version {content.get('version')!r:.60} of the format is unknown here")
     there = content.get("settings")
     if not isinstance(there, dict):
         raise ValueError(f"{path}: it has no settings")

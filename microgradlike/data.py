@@ -10,7 +10,7 @@ Every complaint about a file names the file, the line, the column and what stand
 import csv
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from re import fullmatch, sub
@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 _DELIMITERS = ",;\t|"
+_LONGEST_HINT = 40  # letters of a number that is written out
 _KNOWN = 1000  # different targets that are kept to be shared, and not looked at twice
 
 
@@ -111,7 +112,10 @@ def read_csv(
     if columns is None or (nameless and not {*columns} & {*names}):
         picks = others
     else:
-        picks = [_pick(path, name, names, column, header) for name in columns]
+        places: dict[str, list[int]] = {}
+        for i, name in enumerate(names):
+            places.setdefault(name, []).append(i)
+        picks = [_pick(path, name, places, column, header) for name in columns]
 
     rows: list[list[float]] = []
     targets: list[Any] = []  # as texts at first, unless they must be numbers
@@ -157,8 +161,8 @@ def read_csv(
         if word and some and not look_like_classes(numbers, len(rows)):
             line, text = word
             raise ValueError(
-                f"{path}, line {line}, column {column + 1} ({names[column]}): it holds {text!r:.60}, but "
-                f"most targets are numbers{_hint(text)} (if all are names of classes: task='classes')"
+                f"{path}, line {line}, column {column + 1} ({names[column]:.60}): it holds {text!r:.60}, "
+                f"but most targets are numbers{_hint(text)} (if all are names of classes: task='classes')"
             )
     unnamed = header and columns is None and not names[0] and picks[0] == 0 and len(picks) > 1
     # pandas counts from 0, R from 1; and when rows were drawn or shuffled, their numbers went with them.
@@ -264,28 +268,27 @@ def _target_column(
             return names.index(target), True
     if place is None:
         there = ", ".join(filter(None, names)) if header is not False else f"0 to {len(names) - 1}"
-        raise ValueError(f"{path}: there is no target column {target!r}; there are {there:.200}")
+        raise ValueError(f"{path}: there is no target column {target!r:.60}; there are {there:.200}")
     return place, False
 
 
 def _pick(
     path: str | os.PathLike[str],
     name: str,
-    names: Sequence[str],
+    places: Mapping[str, Sequence[int]],
     target: int | None,
     header: bool | str | None,
 ) -> int:
     """The place of the feature of this name."""
-    if names.count(name) != 1:
-        many = f"are {names.count(name)} columns" if name in names else "is no column"
-        there = (
-            f"there are {', '.join(filter(None, names)):.200}" if name not in names else "name them apart"
-        )
+    found = places.get(name, ())
+    if len(found) != 1:
+        many = f"are {len(found)} columns" if found else "is no column"
+        there = "name them apart" if found else f"there are {', '.join(filter(None, places)):.200}"
         hint = "" if header else " (line 1 is data and names no columns)"
-        raise ValueError(f"{path}: there {many} {name!r}; {there}{hint}")
-    if names.index(name) == target:
-        raise ValueError(f"{path}: the column {name!r} is the target, and cannot be a feature as well")
-    return names.index(name)
+        raise ValueError(f"{path}: there {many} {name!r:.60}; {there}{hint}")
+    if found[0] == target:
+        raise ValueError(f"{path}: the column {name!r:.60} is the target, and cannot be a feature as well")
+    return found[0]
 
 
 def _features(
@@ -308,12 +311,14 @@ def _feature(path: str | os.PathLike[str], line: int, column: int, name: str, ce
     data, text = as_number(cell), cell.strip()
     if data is None or not math.isfinite(data):
         problem = f"holds {text!r:.60}, which is no finite number{_hint(text)}" if text else "is empty"
-        raise ValueError(f"{path}, line {line}, column {column + 1} ({name}): it {problem}")
+        raise ValueError(f"{path}, line {line}, column {column + 1} ({name:.60}): it {problem}")
     return data
 
 
 def _hint(text: str) -> str:
     """What to write for a number with a comma."""
+    if len(text) > _LONGEST_HINT:
+        return ""
     if fullmatch(r"[+-]?\d{1,3}(,\d{3})+", text):
         return f": write {text.replace(',', '')}, or a point for the comma if it is one"
     return f": write {text.replace(',', '.')}" if fullmatch(r"[+-]?\d*,\d+", text) else ""
@@ -325,10 +330,10 @@ def _target(path: str | os.PathLike[str], line: int, name: str, column: int, cel
     data = as_number(text)
     problem = "" if text else "is empty"
     if data is not None and not math.isfinite(data):
-        problem = f"holds {text!r}, which is no target"
+        problem = f"holds {text!r:.60}, which is no target"
     if data is None and text and task == "numbers":
         hint = _hint(text) or ": task='classes' if it is a class"
         problem = f"holds {text!r:.60}, but the targets must be numbers{hint}"
     if problem:
-        raise ValueError(f"{path}, line {line}, column {column + 1} ({name}): it {problem}")
+        raise ValueError(f"{path}, line {line}, column {column + 1} ({name:.60}): it {problem}")
     return data if task == "numbers" else text

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from microgradlike.data import Table, as_table
+from microgradlike.label import visible
 from microgradlike.nn import Module
 
 
@@ -56,8 +57,9 @@ class Confusion:
         return self.right / self.total
 
     def __str__(self) -> str:
-        head = ["", *self.classes]
-        rows = [[name, *map(str, row)] for name, row in zip(self.classes, self.counts)]
+        names = [*map(visible, self.classes)]
+        head = ["", *names]
+        rows = [[name, *map(str, row)] for name, row in zip(names, self.counts)]
         widths = [max(map(len, column)) for column in zip(head, *rows)]
         lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths)) for row in [head, *rows]]
         share = f"{self.right} of {self.total} right, {self.accuracy:.1%}"
@@ -68,14 +70,18 @@ class Confusion:
     def _repr_html_(self) -> str:
         from html import escape
 
-        head = "".join(f"<th>{escape(name)}</th>" for name in ["", *self.classes])
+        names = [escape(visible(name)) for name in self.classes]
+        head = "".join(f"<th>{name}</th>" for name in ["", *names])
         body = "".join(
-            f"<tr><th>{escape(name)}</th>{''.join(f'<td>{count}</td>' for count in row)}</tr>"
-            for name, row in zip(self.classes, self.counts)
+            f"<tr><th>{name}</th>{''.join(f'<td>{count}</td>' for count in row)}</tr>"
+            for name, row in zip(names, self.counts)
         )
         share = f"{self.right} of {self.total} right, {self.accuracy:.1%}"
         told = f"<p>{share}; rows: what it is, columns: what is predicted</p>"
-        return f"{told}<table><tr>{head}</tr>{body}</table>"
+        # As in `ripple`: no formula begins at a $ in a name.
+        return (
+            f'<div class="tex2jax_ignore mathjax_ignore">{told}<table><tr>{head}</tr>{body}</table></div>'
+        )
 
 
 def confusion(model: Module, data: Any) -> Confusion:
@@ -113,8 +119,8 @@ def _expected(model: Module, table: Table) -> tuple[list[int], list[str]]:
         strangers = [name for name in table.classes if name not in model.classes]
         if strangers:
             raise ValueError(
-                f"{table.source}: {strangers[0]!r} is no class of the model, which knows "
-                f"{', '.join(model.classes)}"
+                f"{table.source}: {strangers[0]!r:.60} is no class of the model, which knows "
+                f"{', '.join(model.classes):.200}"
             )
         names = [*model.classes]
         indices = [names.index(name) for name in table.classes]

@@ -1,10 +1,12 @@
 """What happened in training, epoch by epoch, and how it splits into the document's phases."""
 
-import math
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
+
+from microgradlike import ops
+from microgradlike.engine import real
 
 
 @dataclass(repr=False)
@@ -61,20 +63,20 @@ class History:
         """The history that gave this `state_dict`.
 
         Raises:
-            TypeError, ValueError: it is none.
+            TypeError, ValueError, OverflowError: it is none.
         """
         if not isinstance(state, Mapping) or state.keys() != vars(cls()).keys():
             raise ValueError("this is no history")
-        history = cls(**state)
+        things: dict[str, Any] = {
+            name: [*map(real, thing)] if isinstance(thing, list) else thing for name, thing in state.items()
+        }
+        history = cls(**things)
         epochs = len(history.losses)
         for name, empty in vars(cls()).items():
             thing = getattr(history, name)
             if type(thing) is not type(empty):
                 raise TypeError(f"{name} is {thing!r:.60}")
-            if isinstance(thing, list) and not (
-                all(isinstance(number, float) for number in thing)
-                and (len(thing) == epochs or (name == "validation_losses" and not thing))
-            ):
+            if isinstance(thing, list) and len(thing) != epochs and (thing or name != "validation_losses"):
                 raise ValueError(f"{name} does not have a number for each of {epochs} epochs")
         return history
 
@@ -109,9 +111,7 @@ class History:
         if len(self.changes) < len(self):
             return {}
         return {
-            phase: math.fsum(self.changes[i] for i in epochs) / len(epochs)
-            for phase, epochs in self.phases()
-            if epochs
+            phase: ops.mean(*(self.changes[i] for i in epochs)) for phase, epochs in self.phases() if epochs
         }
 
     def flat(self) -> bool:

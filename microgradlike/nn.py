@@ -240,14 +240,18 @@ class Module:
                 message says which.
             OSError: the file cannot be read.
         """
-        content = _read_model(path)
+        self._take(path, _read_model(path))
+
+    def _take(self, path: str | os.PathLike[str], content: dict[str, Any]) -> None:
         for key, mine in self.describe().items():
             if content.get(key) != mine:
-                raise ValueError(f"{path}: its {key} is {content.get(key)!r}, that of this model {mine!r}")
+                raise ValueError(
+                    f"{path}: its {key} is {content.get(key)!r:.60}, that of this model {mine!r:.60}"
+                )
         try:
             self.load_state_dict(content["parameters"])
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}: {error.args[0]}") from None
+            raise ValueError(f"{path}: {error.args[0]!s:.200}") from None
         self.features, self.classes = content.get("features", ()), content.get("classes", ())
         self.threshold, self.scaling = content.get("threshold"), content.get("scaling")
 
@@ -413,12 +417,12 @@ class MLP(Module):
         output_activation: str = "linear",
         seed: int = 3,
     ) -> None:
-        if isinstance(layers, int):
-            raise TypeError(f"the layers of an MLP are a list: write [{layers}], not {layers}")
+        if not hasattr(layers, "__len__"):
+            raise TypeError(f"the layers of an MLP are a list of numbers: write [{layers}], not {layers}")
         if not layers:
             raise ValueError("an MLP needs a layer: MLP(2, [1])")
         self.sizes = [inputs, *layers]
-        self.activation, self.output_activation = activation, output_activation
+        self.activation, self.output_activation = map(_known_activation, (activation, output_activation))
         rng = random.Random(seed)
         self.layers: list[Layer] = []
         first = 1
@@ -473,7 +477,11 @@ class MLP(Module):
         try:
             inputs, *layers = (_positive(n, "sizes") for n in content["sizes"])
             if sum((n + 1) * m for n, m in zip([inputs, *layers], layers)) != len(content["parameters"]):
-                raise ValueError(f"{len(content['parameters'])} parameters do not fit {content['sizes']}")
+                raise ValueError(
+                    f"{len(content['parameters'])} parameters do not fit {content['sizes']!r:.60}"
+                )
+            if len(content.get("features", ())) not in {0, inputs}:
+                raise ValueError(f"{len(content['features'])} features do not fit {inputs} inputs")
             network = cls(
                 inputs,
                 layers,
@@ -482,7 +490,7 @@ class MLP(Module):
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: this is no MLP: {error}") from None
-        network.load(path)
+        network._take(path, content)  # what was read: a pipe cannot be read twice
         return network
 
     def __repr__(self) -> str:
@@ -528,7 +536,20 @@ def _inputs(x: Sequence[SupportsFloat], n: int, module: Module) -> list[Value]:
 
 
 def _one_or_list(values: Sequence[Value]) -> Value | list[Value]:
-    return values[0] if len(values) == 1 else list(values)
+    return values[0] if len(values) == 1 else _Outputs(values)
+
+
+class _Outputs(list[Value]):
+    """A list, which says what it is where it is taken for one Value."""
+
+    def __getattr__(self, name: str) -> Any:
+        if not hasattr(Value, name):
+            raise AttributeError(f"a list of outputs has no attribute {name!r}", name=name)
+        raise AttributeError(
+            f"these are {len(self)} outputs, a list, and only a Value has .{name}: take one, as in "
+            f"outputs[0].{name}, or make one, as in loss = mg.mse_loss(outputs, targets)",
+            name=name,
+        )
 
 
 def _parameter_names(neuron: int, inputs: int) -> list[str]:
@@ -552,13 +573,13 @@ def _initial_limit(activation: str, inputs: int, outputs: int, last: bool) -> fl
 
 def _known_activation(name: str) -> str:
     if name not in ACTIVATIONS:
-        raise ValueError(f"no activation is called {name!r}: choose one of {', '.join(ACTIVATIONS)}")
+        raise ValueError(f"no activation is called {name!r:.60}: choose one of {', '.join(ACTIVATIONS)}")
     return name
 
 
 def _positive(number: int, what: str) -> int:
     if not isinstance(number, int) or number < 1:
-        raise ValueError(f"{what} must be a whole number from 1 on, not {number!r}")
+        raise ValueError(f"{what} must be a whole number from 1 on, not {number!r:.60}")
     return number
 
 
@@ -574,37 +595,49 @@ def _finite(name: str, number: Any) -> float:
     return data
 
 
+def _is_finite(thing: Any) -> bool:
+    return type(thing) in {int, float} and -math.inf < thing < math.inf
+
+
 def _some(names: Sequence[str], most: int = 6) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _read_model(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except json.JSONDecodeError as error:
         raise ValueError(
             f"{path}, line {error.lineno}, column {error.colno}: this is no JSON, or it is cut off "
             f"({error.msg})"
         ) from None
-    except (ValueError, RecursionError):  # not UTF-8, or an integer of thousands of digits; too deep
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: this is no model file: it is not UTF-8 text") from None
+    except (ValueError, RecursionError):  # an integer of thousands of digits; too deep
         raise ValueError(f"{path}: this is no model file") from None
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise ValueError(f"{path}: this is no model file: its format is not {_FORMAT!r}")
     if content.get("version") != _VERSION or content["version"] is True:
         raise ValueError(
-            f"{path}: version {content.get('version')!r} of the format is unknown here, "
+            f"{path}: version {content.get('version')!r:.60} of the format is unknown here, "
             f"only version {_VERSION} is: a newer microgradlike may read it"
         )
     parameters = content.get("parameters")
     if not isinstance(parameters, dict):
         raise ValueError(f"{path}: it has no parameters")
-    if type(content.get("threshold", 0.0)) not in {int, float}:
+    if not _is_finite(content.get("threshold", 0.0)):
         raise ValueError(f"{path}: its threshold is {content['threshold']!r:.60}, not a number")
+    units = content.get("scaling")
+    if units is not None and not (
+        isinstance(units, dict)
+        and all(all(map(_is_finite, x if isinstance(x, list) else [x])) for x in units.values())
+    ):
+        raise ValueError(f"{path}: its scaling is {units!r:.60}, not numbers and lists of numbers by name")
     for name in ("features", "classes"):
         names = content.get(name, [])
         if not isinstance(names, list) or not all(isinstance(thing, str) for thing in names):
             raise ValueError(f"{path}: its {name} are {names!r:.60}, not a list of names")
     for name, number in parameters.items():
         if type(number) not in {int, float}:
-            raise ValueError(f"{path}: {name} is {number!r:.60}, not a number")
+            raise ValueError(f"{path}: {name:.60} is {number!r:.60}, not a number")
     return content

@@ -48,10 +48,19 @@ class Optimizer(ABC):
             parameter.grad = NOT_COMPUTED
 
     def step(self) -> None:
-        """Move every parameter once, by the gradient it has now."""
+        """Move every parameter once, by the gradient it has now.
+
+        Raises:
+            RuntimeError: none of them has a gradient.
+        """
+        if not any(map(_has_gradient, self.parameters)):
+            raise RuntimeError(
+                "no parameter has a gradient, so none would move: call loss.backward() before "
+                "optimizer.step(), of a loss that is computed from these parameters"
+            )
         self.steps += 1
         for i, parameter in enumerate(self.parameters):
-            if parameter.grad is not NOT_COMPUTED:  # as PyTorch passes over what has no gradient
+            if _has_gradient(parameter):  # as PyTorch passes over what has none
                 self.update(i, parameter)
 
     def state_dict(self) -> dict[str, Any]:
@@ -63,7 +72,20 @@ class Optimizer(ABC):
         """Take over what `state_dict` gave, of an optimizer of the same kind for as many parameters.
 
         Raises:
-            ValueError: it is of another kind, or for another number of parameters.
+            ValueError: it is of another kind, or for another number of parameters, or damaged.
+        """
+        own = self.check(state)
+        for name, mine in own.items():
+            if name != "optimizer":
+                setattr(
+                    self, name, type(mine)(state[name]) if isinstance(mine, list | tuple) else state[name]
+                )
+
+    def check(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Refuse what `state_dict` of such an optimizer cannot have given, as `load_state_dict` says.
+
+        Returns:
+            the present state.
         """
         own = self.state_dict()
         if not isinstance(state, Mapping) or state.get("optimizer") != own["optimizer"]:
@@ -72,16 +94,13 @@ class Optimizer(ABC):
         if state.keys() != own.keys():
             raise ValueError(f"this is no state of {own['optimizer']}: it has {', '.join(state)!s:.200}")
         for name, mine in own.items():
-            there = state[name]
-            if isinstance(mine, list | tuple) and not (
-                isinstance(there, list | tuple) and len(there) == len(mine)
-            ):
-                raise ValueError(f"{name} does not fit {len(self.parameters)} parameters: {there!r:.100}")
-        for name, mine in own.items():
-            if name != "optimizer":
-                setattr(
-                    self, name, type(mine)(state[name]) if isinstance(mine, list | tuple) else state[name]
+            if not _alike(mine, state[name]):
+                raise ValueError(
+                    f"{name} does not fit {len(self.parameters)} parameters: {state[name]!r:.100}"
                 )
+        if not 0 <= state["lr"] < math.inf:
+            raise ValueError(f"lr is {state['lr']!r}")
+        return own
 
     @abstractmethod
     def update(self, i: int, parameter: Value) -> None:
@@ -126,6 +145,12 @@ class SGD(Optimizer):
         if nesterov and (momentum == 0 or dampening != 0):
             raise ValueError("nesterov needs a momentum above 0 and no dampening")
         self.velocities: list[float | None] = [None] * len(self.parameters)
+
+    def check(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        own = super().check(state)
+        if not _are_numbers(state["velocities"]):
+            raise ValueError(f"velocities are no numbers: {state['velocities']!r:.100}")
+        return own
 
     def update(self, i: int, parameter: Value) -> None:
         gradient = parameter.grad + self.weight_decay * parameter.data
@@ -186,6 +211,19 @@ class Adam(Optimizer):
         self.means = [0.0] * len(self.parameters)
         self.squares = [0.0] * len(self.parameters)
 
+    def check(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        own = super().check(state)
+        sound = (
+            None not in (*state["betas"], *state["updates"], *state["means"], *state["squares"])
+            and all(0 <= beta < 1 for beta in state["betas"])
+            and state["eps"] >= 0
+            and all(type(count) is int and count >= 0 for count in state["updates"])
+            and not any(square < 0 for square in state["squares"])
+        )
+        if not sound:
+            raise ValueError("betas, eps, updates or squares are none that Adam can have")
+        return own
+
     def update(self, i: int, parameter: Value) -> None:
         self.move(i, parameter, parameter.grad + self.weight_decay * parameter.data)
 
@@ -227,6 +265,29 @@ class AdamW(Adam):
     def update(self, i: int, parameter: Value) -> None:
         parameter.data -= self.lr * self.weight_decay * parameter.data
         self.move(i, parameter, parameter.grad)
+
+
+def _has_gradient(parameter: Value) -> bool:
+    """Whether it has been computed; None is what some clear it with."""
+    return parameter.grad is not NOT_COMPUTED and parameter.grad is not None
+
+
+def _alike(mine: Any, there: Any) -> bool:
+    """Whether a thing of a state can stand for another: a number for a number, a list for one as long."""
+    if isinstance(mine, list | tuple):
+        if not isinstance(there, list | tuple) or len(there) != len(mine):
+            return False
+        return not all(map(_is_number, mine)) or _are_numbers(there)
+    return _is_number(there) or not _is_number(mine)
+
+
+def _are_numbers(things: Iterable[Any]) -> bool:
+    """Whether they are numbers, or None where there is none yet."""
+    return all(thing is None or _is_number(thing) for thing in things)
+
+
+def _is_number(thing: Any) -> bool:
+    return isinstance(thing, float) or (type(thing) is int and abs(thing) < 2**1000)
 
 
 def _at_least_zero(number: Any, name: str) -> float:

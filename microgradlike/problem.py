@@ -52,18 +52,18 @@ class Problem:
         self.classes = table.classes
         if len({*map(str, table.targets)}) < 2:
             raise ValueError(
-                f"{table.source}, column {table.target}: every target is {table.labels[0]!r}: "
+                f"{table.source}, column {table.target:.60}: every target is {table.labels[0]!r:.60}: "
                 f"there is nothing to tell apart"
             )
         if len(table) == len(self.classes) > 2 and not all(map(_is_number, self.classes)):
             raise ValueError(
-                f"{table.source}, column {table.target}: {len(table)} different words for {len(table)} "
+                f"{table.source}, column {table.target:.60}: {len(table)} different words for {len(table)} "
                 f"examples are no classes to learn: name another column with --target, or say --header yes "
                 f"if line 1 names the columns"
             )
         if not self.classes and loss is not None and not LOSSES[loss].meets_numbers:
             raise ValueError(
-                f"{table.source}, column {table.target}: {loss} is for classes, but these targets are "
+                f"{table.source}, column {table.target:.60}: {loss} is for classes, but these targets are "
                 f"numbers: say --task classes if they are names of classes"
             )
         self.loss = loss or ("cross_entropy" if len(self.classes) > 2 else "half_squared_error")

@@ -70,4 +70,5 @@ def _mean_and_spread(numbers: Sequence[float]) -> tuple[float, float]:
         return numbers[0], 1.0
     mean = math.fsum(x / len(numbers) for x in numbers)
     spread = math.hypot(*(x - mean for x in numbers)) / math.sqrt(len(numbers))
-    return mean, spread or 1.0
+    # In units of an infinite spread nothing is left of numbers; by a tiny one, no weight can be divided.
+    return (mean, spread) if 1e-300 < spread < math.inf else (0.0, 1.0)

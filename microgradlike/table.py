@@ -71,7 +71,8 @@ class Table:
         >>> Table("", ["b", "a", "id"], [[1.0, 2.0, 3.0]], [0]).arranged(["a", "b"]).rows
         [[2.0, 1.0]]
         """
-        places = [self.features.index(name) for name in features if name in self.features]
+        first = {name: i for i, name in reversed([*enumerate(self.features)])}
+        places = [first[name] for name in features if name in first]
         nobody = [f"x{i}" for i in range(1, len(features) + 1)]
         if len(places) < len(features):
             if len(self.features) == len(features) and nobody in (list(features), self.features):
@@ -90,8 +91,12 @@ class Table:
         """Write a CSV file that `microgradlike.data.read_csv` reads: whole, or not at all.
 
         Raises:
+            ValueError: a name has a line break in it, which `read_csv` does not take.
             OSError: the file cannot be written; an earlier one stays as it is.
         """
+        for name in (*self.features, self.target, *self.classes):
+            if {"\n", "\r", "\0"} & {*name}:
+                raise ValueError(f"{path}: {name!r:.60} has a line break in it: give it another name")
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         several = len(self.targets[0]) if self.targets and isinstance(self.targets[0], list) else 0

@@ -9,11 +9,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cache, cached_property
+from importlib import import_module
 from operator import sub
 from typing import Any
 
 from microgradlike import checkpoint as checkpoints
+from microgradlike import ops
 from microgradlike.compile import Program
 from microgradlike.compile import compile as compile_graph
 from microgradlike.data import Table, as_table
@@ -47,6 +49,9 @@ _CHUNK = 256
 
 #: A loss that has grown so many times over (and is not just a little more than 0) will not come back.
 _DIVERGED = 1e6
+
+#: Where each example alone is in order.
+_NO_SUM = "the sum over the examples is not finite"
 
 Loss = Callable[[Any, Any], Value]
 
@@ -303,7 +308,7 @@ class _Eager:
             for parameter in self.parameters:
                 if not math.isfinite(parameter.grad):
                     return f"example {i}: ∂L/∂{parameter.name or 'a parameter'} is {parameter.grad}", None
-        return "the sum over the examples is not finite", None
+        return _NO_SUM, None
 
 
 def _written(value: Value) -> str:
@@ -476,15 +481,13 @@ class _Training:
         chosen = loss or usual_loss(outputs, target)
         if count == 1:
             self.threshold = _threshold(chosen, self.tables[0].targets)
-        self._loss_name = getattr(chosen, "__qualname__", type(chosen).__qualname__)
+        self._loss_name = name = getattr(chosen, "__qualname__", type(chosen).__qualname__)
         self._rates = self.optimizer.state_dict()  # as it was given
 
-        def function(x: Any, t: Any) -> Value:
+        def function(x: Any, t: Any) -> Value:  # knows nothing of self, which knows it: that is no cycle
             result = chosen(model(x), t)
             if not isinstance(result, Value):
-                raise TypeError(
-                    f"the loss of an example is a Value, and {self._loss_name} gave {result!r:.60}"
-                )
+                raise TypeError(f"the loss of an example is a Value, and {name} gave {result!r:.60}")
             return result
 
         self.eager = [_Eager(function, self.optimizer, model, table) for table in self.tables]
@@ -599,9 +602,12 @@ class _Training:
                     return True
             self._step()
         if self.batch_size < self.n:
-            self._note(math.fsum(losses) / self.n, math.fsum(norms) / len(norms), started)
-        moves = map(abs, map(sub, self._numbers(), before))
-        self.history.changes[-1] = math.fsum(moves) / len(before)
+            loss = ops.sum(*losses) / self.n
+            if not math.isfinite(loss):  # as where all examples are one batch
+                self._give_up(_NO_SUM)
+                return False
+            self._note(loss, ops.mean(*norms), started)
+        self.history.changes[-1] = ops.mean(*map(abs, map(sub, self._numbers(), before)))
         if self.batch_size < self.n:
             self._ask(rules)
         return True
@@ -729,8 +735,14 @@ class _Training:
             self.lowest, self.lowest_validation, self.ceiling = map(
                 real, (lowest, lowest_validation, ceiling)
             )
+            for least, losses in (
+                (self.lowest, history.losses),
+                (self.lowest_validation, history.validation_losses),
+            ):
+                if least not in losses and least != math.inf:
+                    raise ValueError(f"the lowest loss, {least}, is none of the history")
             self.optimizer.load_state_dict(content["optimizer"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"{path}: this checkpoint is damaged: {error}") from None
         history.backend = self.history.backend
         self.history, (numbers, self.best, self.best_validation) = history, vectors
@@ -767,9 +779,19 @@ def _bar(epochs: int, done: int, wanted: bool) -> Any:
     shell = ipython.get_ipython() if ipython else None
     in_notebook = hasattr(shell, "kernel")
     if not wanted or not (in_notebook or sys.stderr.isatty()):
-        from tqdm import tqdm
+        return _threadless("tqdm")(disable=True)
+    bar = _threadless("tqdm.auto")
+    return bar(total=epochs, initial=done, unit=" epochs", leave=False, miniters=1)
 
-        return tqdm(disable=True)
-    from tqdm.auto import tqdm as any_tqdm
 
-    return any_tqdm(total=epochs, initial=done, unit=" epochs", leave=False)
+@cache
+def _threadless(module: str) -> Any:
+    """The module's tqdm without the thread that watches over bars, silent ones too.
+
+    A bar that looks at the clock at each epoch (miniters=1) needs none, and a browser has none to give.
+    """
+
+    class Bar(import_module(module).tqdm):  # type: ignore[misc]
+        monitor_interval = 0
+
+    return Bar

@@ -719,3 +719,27 @@ def test_what_is_no_ordinary_file_is_written_to_and_not_replaced(tmp_path: Path)
     finally:
         os.close(reader)
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_several_outputs_are_a_list_that_says_so() -> None:
+    outputs = MLP(2, [3, 2])([1.0, 2.0])
+    assert isinstance(outputs, list) and repr(outputs) == repr(list(outputs))
+    for name in ["backward", "data", "grad"]:
+        with pytest.raises(AttributeError, match=rf"these are 2 outputs, a list.* outputs\[0\]\.{name},"):
+            getattr(outputs, name)
+    with pytest.raises(AttributeError, match="a list of outputs has no attribute 'shape'"):
+        outputs.shape  # type: ignore[attr-defined]
+    assert [y.data for y in copy.deepcopy(outputs)] == [y.data for y in outputs]
+    assert [y.data for y in pickle.loads(pickle.dumps(outputs))] == [y.data for y in outputs]
+
+
+@pytest.mark.parametrize("layers", [3, 2.0, Value(2.0), None])
+def test_layers_that_are_no_list(layers: object) -> None:
+    with pytest.raises(TypeError, match="the layers of an MLP are a list of numbers: write"):
+        MLP(2, layers)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("options", [{"activation": "sigmiod"}, {"output_activation": "Sigmoid"}])
+def test_an_activation_that_no_layer_uses_is_checked_too(options: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="no activation is called"):
+        MLP(2, [1], **options)  # type: ignore[arg-type]

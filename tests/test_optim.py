@@ -258,6 +258,33 @@ def test_a_parameter_without_gradient_stays(
     assert w.data == pytest.approx(third, rel=1e-12)
 
 
+@pytest.mark.parametrize("kind", [SGD, Adam, AdamW])
+def test_a_forgotten_backward_is_said(kind: Callable[..., Optimizer]) -> None:
+    w = Value(2.0)
+    optimizer = kind([w], lr=0.5)
+    loss = w * w
+    with pytest.raises(RuntimeError, match=r"call loss\.backward\(\) before optimizer\.step\(\)"):
+        optimizer.step()
+    loss.backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    before = w.data, optimizer.steps
+    with pytest.raises(RuntimeError, match="no parameter has a gradient"):
+        optimizer.step()
+    w.grad = None  # type: ignore[assignment]  # as some clear it
+    with pytest.raises(RuntimeError, match="no parameter has a gradient"):
+        optimizer.step()
+    assert (w.data, optimizer.steps) == before
+
+
+def test_a_gradient_cleared_with_none_is_none() -> None:
+    u, w = Value(1.0), Value(2.0)
+    (u * w).backward()
+    w.grad = None  # type: ignore[assignment]
+    SGD([u, w], lr=0.5, weight_decay=0.5).step()
+    assert (u.data, w.data) == (1.0 - 0.5 * (2.0 + 0.5), 2.0)
+
+
 def test_a_gradient_of_zero_is_a_gradient() -> None:
     w = Value(2.0)
     optimizer = SGD([w], lr=0.5, weight_decay=0.5)

@@ -4,6 +4,7 @@ import math
 import random
 from typing import Any
 
+import numpy as np
 import pytest
 
 import microgradlike as mg
@@ -90,6 +91,13 @@ def test_formula_writes_the_fewest_brackets() -> None:
     h = mg.tanh(a)
     h.name = "h"
     assert (formula(h), formula(1 - h * h)) == ("tanh(a)", "1 − h·h")
+
+
+def test_a_formula_has_the_numbers_that_were_written_to_data() -> None:
+    v = mg.Value(1.0)
+    for data, text in ((3, "2·3"), (np.float64(0.5), "2·0.5"), (np.float64(-1e300), "2(−1e+300)")):
+        v.data = data
+        assert formula(2 * v) == text
 
 
 def test_a_formula_opens_named_values_as_deep_as_asked() -> None:
