@@ -1,9 +1,11 @@
 """A picture: a `graphviz.Digraph` that appears on machines without Graphviz, too."""
 
+import importlib
 import importlib.metadata
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 
 import graphviz
 
-from microgradlike.files import write_atomically
+from microgradlike.files import is_stream, write_atomically
 
 #: What graphviz-pure writes; for every other format a `dot` is needed.
 _PURE = {
@@ -29,6 +31,7 @@ _PURE = {
     "canon",
 }
 _SOURCE = {"gv", "dot"}  # the DOT text itself, for which no program is needed
+_BROWSER = sys.platform == "emscripten"  # there Python, which is Pyodide's, can start no program
 _BITMAPS = {"png", "jpg", "jpeg", "jpe", "bmp", "gif", "tif", "tiff", "webp"}
 #: The greatest width and height of a bitmap, in inches of 96 pixels: a large graph is scaled down to it,
 #: where its true size would take all memory.
@@ -58,7 +61,8 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
 
     As the last line of a notebook cell it is an image. The program that makes the image is the one that
     the environment variable MICROGRADLIKE_DOT names, else graphviz-pure, which pip installs with this
-    package where it can, else a ``dot`` on the PATH.
+    package where it can, else a ``dot`` on the PATH. In a browser's Python it is the JavaScript object
+    ``globalThis.viz``, if the page has made it with the package @viz-js/viz.
 
     >>> import microgradlike as mg
     >>> a = mg.Value(2.0, name="a")
@@ -103,7 +107,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
         if unknown := options.keys() - _OPTIONS:
             raise TypeError(f"render has no option {', '.join(sorted(unknown))}")
         format = _check_format(path.suffix[1:] or self.format if format is None else format)  # noqa: A001
-        if path.suffix[1:].lower() != format:
+        if path.suffix[1:].lower() != format and not is_stream(path):
             path = path.with_name(f"{path.name}.{format}")
         if not path.absolute().parent.is_dir():
             raise FileNotFoundError(f"{path}: there is no directory {path.absolute().parent}")
@@ -136,6 +140,9 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
         format = _check_format(format or self.format)  # noqa: A001
         if format in _SOURCE:
             return self.source if encoding else self.source.encode()
+        if _BROWSER:
+            image = _draw_in_browser(self.source, format, engine or self.engine)
+            return image if encoding else image.encode()
         program = find_program(format, self.source)
         arguments = [program, f"-K{engine or self.engine}", f"-T{format}", "-q"]
         if format in _BITMAPS:
@@ -183,7 +190,8 @@ def bundle(
         if "image/png" in wanted:
             content["image/png"] = picture.pipe("png")
     except RuntimeError as error:
-        content["text/plain"] += f"\n{error}"
+        if "image/svg+xml" not in content:
+            content["text/plain"] += f"\n{error}"
     return {kind: content[kind] for kind in content if kind in wanted}
 
 
@@ -199,13 +207,16 @@ def format_of(path: str | os.PathLike[str]) -> str:
 def find_program(format: str, source: str = "") -> str:  # noqa: A002
     """The Graphviz program for a format: $MICROGRADLIKE_DOT, else graphviz-pure, else `dot`.
 
-    For DOT text itself no program is needed, and the answer is "".
+    For DOT text itself no program is needed, and the answer is "". In a browser it is "viz".
 
     Raises:
         RendererNotFound: there is none; the message says what to install and gives the DOT source.
     """
     if format in _SOURCE:
         return ""
+    if _BROWSER:
+        _viz(format, source)
+        return "viz"
     if named := os.environ.get("MICROGRADLIKE_DOT"):
         if program := shutil.which(named):
             return program
@@ -226,6 +237,29 @@ def find_program(format: str, source: str = "") -> str:  # noqa: A002
             "(apt install graphviz, brew install graphviz, winget install graphviz)"
         )
     raise RendererNotFound(problem + _appended(source))
+
+
+def _viz(format: str, source: str) -> Any:  # noqa: A002
+    """Graphviz as JavaScript, if the page has it."""
+    viz: Any = getattr(importlib.import_module("js"), "viz", None)
+    if not hasattr(viz, "renderString"):
+        problem = (
+            "a browser's Python can start no program to draw with: let the page load @viz-js/viz, and set "
+            "globalThis.viz = await Viz.instance()"
+        )
+    elif format not in list(viz.formats):
+        problem = f"in a browser no {format} can be written: take svg"
+    else:
+        return viz
+    raise RendererNotFound(problem + _appended(source))
+
+
+def _draw_in_browser(source: str, format: str, engine: str) -> str:  # noqa: A002
+    viz = _viz(format, source)
+    try:
+        return str(viz.renderString(source, format=format, engine=engine))
+    except Exception as error:  # a JavaScript error, whose class is there in browsers only
+        raise RuntimeError(f"viz.js could not draw this as {format}: {error}") from None
 
 
 def _appended(source: str) -> str:

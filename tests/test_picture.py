@@ -151,7 +151,7 @@ def said_to(program: Path) -> tuple[list[str], str]:
         ({"filename": "loss.svg", "engine": "neato"}, "loss.svg", is_svg),
         ({"filename": "loss.png", "cleanup": True, "quiet": True}, "loss.png", is_png),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_render_writes_one_file_and_gives_its_path(
     arguments: dict[str, Any], name: str | None, is_it: Callable[[bytes], bool], place: Path

@@ -82,8 +82,14 @@ def compiled(path: Path) -> None:
     lines = [line for line in program.source.splitlines()[2:] if "sum" not in line and "/=" not in line]
     picture.node(
         *("code", "".join(f"{line.strip()}\\l" for line in lines)),
-        **{"shape": "note", "pos": "7,0!", "width": "3", "style": "filled", "fillcolor": "#fbfaf7"},
-        **{"fontname": "DejaVu Sans Mono,monospace", "fontcolor": "#33302a", "color": "#d5d0c4"},
+        shape="note",
+        pos="7,0!",
+        width="3",
+        style="filled",
+        fillcolor="#fbfaf7",
+        fontname="DejaVu Sans Mono,monospace",
+        fontcolor="#33302a",
+        color="#d5d0c4",
     )
     picture.edge("n2_0", "code", dir="forward", style="dashed")
     picture.render(path)
