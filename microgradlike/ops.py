@@ -29,6 +29,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
 from microgradlike.notation import Template, each, fill, function_call, half_squares, pairs
 
@@ -465,13 +466,19 @@ cross_entropy = _row("cross_entropy", _cross_entropy, _cross_entropy_partials, c
 _TEN, _TEN_IN_LATEX = r"e\+?(-?)0*(\d+)", r" \\cdot 10^{\1\2}"  # 1e+20
 
 
+_powers: WeakValueDictionary[float, Op] = WeakValueDictionary()  # those that a graph somewhere has
+
+
 @functools.lru_cache(256)
 def power(c: float) -> Op:
     """The operation aᶜ for a constant exponent c: a row of its own for each c, with one operand.
 
     A constant exponent needs no log(a), which a² at a = −1 must not ask for.
     """
+    return _powers.get(c) or _powers.setdefault(c, _power(c))
 
+
+def _power(c: float) -> Op:
     def partials(out: Any, a: Any) -> tuple[Any]:
         # c·aᶜ⁻¹, in the form that stays finite and defined wherever aᶜ is.
         if c == 0:

@@ -153,7 +153,7 @@ class SGD(Optimizer):
         return own
 
     def update(self, i: int, parameter: Value) -> None:
-        gradient = parameter.grad + self.weight_decay * parameter.data
+        gradient = _decayed(parameter, self.weight_decay)
         if self.momentum:
             before = self.velocities[i]
             if before is None:  # the first velocity is the gradient, undampened, as in PyTorch
@@ -225,7 +225,7 @@ class Adam(Optimizer):
         return own
 
     def update(self, i: int, parameter: Value) -> None:
-        self.move(i, parameter, parameter.grad + self.weight_decay * parameter.data)
+        self.move(i, parameter, _decayed(parameter, self.weight_decay))
 
     def move(self, i: int, parameter: Value, gradient: float) -> None:
         """Algorithm 1 of the paper, for parameter number i."""
@@ -263,13 +263,19 @@ class AdamW(Adam):
         super().__init__(parameters, lr, betas, eps, weight_decay)
 
     def update(self, i: int, parameter: Value) -> None:
-        parameter.data -= self.lr * self.weight_decay * parameter.data
+        if self.weight_decay:  # 0 · ∞ is no number
+            parameter.data -= self.lr * self.weight_decay * parameter.data
         self.move(i, parameter, parameter.grad)
 
 
 def _has_gradient(parameter: Value) -> bool:
     """Whether it has been computed; None is what some clear it with."""
     return parameter.grad is not NOT_COMPUTED and parameter.grad is not None
+
+
+def _decayed(parameter: Value, weight_decay: float) -> float:
+    """Its gradient, with what weight decay adds to it; 0 · ∞, which is no number, adds nothing."""
+    return parameter.grad + weight_decay * parameter.data if weight_decay else parameter.grad
 
 
 def _alike(mine: Any, there: Any) -> bool:

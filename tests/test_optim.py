@@ -259,6 +259,14 @@ def test_a_parameter_without_gradient_stays(
 
 
 @pytest.mark.parametrize("kind", [SGD, Adam, AdamW])
+def test_without_weight_decay_an_infinite_weight_decays_by_nothing(kind: Callable[..., Optimizer]) -> None:
+    w = Value(math.inf)
+    w.grad = 1.0
+    kind([w], lr=0.5, weight_decay=0.0).step()
+    assert w.data == math.inf
+
+
+@pytest.mark.parametrize("kind", [SGD, Adam, AdamW])
 def test_a_forgotten_backward_is_said(kind: Callable[..., Optimizer]) -> None:
     w = Value(2.0)
     optimizer = kind([w], lr=0.5)
