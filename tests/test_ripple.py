@@ -440,7 +440,7 @@ def test_what_is_no_loss(wrong: Any) -> None:
 # ── Large ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("n", [100_000, 1_000_000])
+@pytest.mark.parametrize("n", [10_000, 100_000])
 def test_a_long_chain(n: int) -> None:
     y = x = Value(0.5, "x")
     for _ in range(n // 4):
