@@ -306,8 +306,14 @@ def as_inputs(numbers: Collection[SupportsFloat], letter: str) -> list[Value]:
     """
     values = []
     for number, name in zip(numbers, _numbered(letter, len(numbers))):
-        if type(number) is float:
-            values.append(_leaf(number, name))
+        if type(number) is float:  # Value(number, name), without the checks and the calls
+            leaf = _new(Value)
+            leaf.data = number
+            leaf.grad = NOT_COMPUTED
+            leaf.name = name
+            leaf.op = None
+            leaf.parents = leaf.evaluation = ()
+            values.append(leaf)
         else:
             values.append(number if isinstance(number, Value) else Value(number, name))
     return values
@@ -409,27 +415,19 @@ def record(op: Op, parents: tuple[Value, ...], name: str = "") -> Value:
     if type(out) is not float:  # someone wrote what is no float to `data`
         check_data(parents)
         out, *_ = evaluation = tuple(map(float, evaluation))
-    if _is_off():
-        return _leaf(_outside(out, parents), name)
     node: Value = _new(Value)  # __init__ checks what comes from outside; this needs no check
     node.data = out
     node.grad = NOT_COMPUTED
     node.name = name
+    if _is_off():
+        node.data = _outside(out, parents)
+        node.op = None
+        node.parents = node.evaluation = ()
+        return node
     node.op = op
     node.parents = parents
     node.evaluation = evaluation
     return node
-
-
-def _leaf(number: float, name: str) -> Value:
-    """Value(number, name), without the checks."""
-    leaf: Value = _new(Value)
-    leaf.data = number
-    leaf.grad = NOT_COMPUTED
-    leaf.name = name
-    leaf.op = None
-    leaf.parents = leaf.evaluation = ()
-    return leaf
 
 
 class no_grad(ContextDecorator):  # noqa: N801  # as a function is named, since it is used as one

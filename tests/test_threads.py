@@ -413,6 +413,13 @@ def test_reading_changes_nothing() -> None:
         assert [(v.data, v.grad, v.parents, v.evaluation) for v in mg.topological_order(loss)] == before
 
 
+def test_the_collector_is_on_after_an_interrupted_compilation() -> None:
+    x = mg.Value(0.5, "x")
+    y = mg.tanh(x)
+    for _ in lines_of(lambda: mg.compile(y, [x], backend="python")):
+        assert gc.isenabled()
+
+
 @pytest.mark.parametrize("backend", [False, "python"])
 def test_a_training_ends_after_a_whole_update(backend: Any) -> None:
     table = mg.data.xor()

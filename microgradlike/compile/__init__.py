@@ -181,11 +181,15 @@ def _with_gradients(
 def _collector_off() -> Iterator[None]:
     """A large graph becomes millions of objects, in no cycles: nothing for the collector to look for."""
     was_on = gc.isenabled()
-    gc.disable()
     try:
-        yield
+        try:
+            gc.disable()
+            yield
+        finally:
+            if was_on:
+                gc.enable()
     finally:
-        if was_on:
+        if was_on:  # once more, where Ctrl-C came in the midst of the first
             gc.enable()
 
 
