@@ -633,6 +633,9 @@ def _is(term: Any, number: float) -> bool:
 def jacobian(ys: Sequence[Value], xs: Sequence[Value]) -> list[list[Value]]:
     """Row i, column j: ∂ys[i]/∂xs[j], as Values.
 
+    Raises:
+        TypeError, RuntimeError: as `grad`, of each y.
+
     >>> r, t = Value(2.0), Value(0.0)
     >>> [[float(d) for d in row] for row in jacobian([r * t.cos(), r * t.sin()], [r, t])]
     [[1.0, -0.0], [0.0, 2.0]]
@@ -642,6 +645,9 @@ def jacobian(ys: Sequence[Value], xs: Sequence[Value]) -> list[list[Value]]:
 
 def hessian(y: Value, xs: Sequence[Value]) -> list[list[Value]]:
     """Row i, column j: ∂²y/∂xs[i]∂xs[j], as Values.
+
+    Raises:
+        TypeError, RuntimeError: as `grad`.
 
     >>> a, b = Value(2.0), Value(3.0)
     >>> [[float(d) for d in row] for row in hessian(a * a * b, [a, b])]

@@ -415,6 +415,11 @@ def clip(x: Value, low: float | Value, high: float | Value) -> Value: ...
 def clip(x: Any, low: Any, high: Any) -> Any:
     """x, but not below low nor above high; its derivative is 1 between and at the bounds, 0 beyond.
 
+    Args:
+        x: a number or a Value.
+        low: the lower bound; the derivative by it is 1 where x is below, else 0.
+        high: the upper bound; the derivative by it is 1 where x is above, else 0.
+
     If low is above high the result is high, as with PyTorch's ``clamp``.
 
     >>> clip(5.0, 0.0, 1.0)

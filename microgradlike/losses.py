@@ -18,6 +18,14 @@ Numbers: TypeAlias = SupportsFloat | Sequence[SupportsFloat]
 def half_squared_error(y: Numbers, t: Numbers) -> Value:
     """L = ½(y − t)², the loss of the document, with ∂L/∂y = y − t; for lists the sum, L = ½ Σ (yᵢ − tᵢ)².
 
+    Args:
+        y: the prediction, a Value or a number; or a list of them.
+        t: the target; or a list, as long as that of y.
+
+    Raises:
+        TypeError: one of them is a list and the other is not.
+        ValueError: the lists are empty, or one is longer than the other.
+
     Source: Rumelhart, Hinton, Williams, "Learning representations by back-propagating errors" (1986).
 
     >>> half_squared_error(Value(0.75), 1.0).data
@@ -29,6 +37,8 @@ def half_squared_error(y: Numbers, t: Numbers) -> Value:
 
 def mse_loss(y: Numbers, t: Numbers) -> Value:
     """Mean squared error, (1/n) Σ (yᵢ − tᵢ)²; PyTorch's ``mse_loss``.
+
+    Args and errors as `half_squared_error`.
 
     >>> mse_loss([Value(1.0), Value(2.0)], [1.0, 4.0]).data
     2.0
@@ -68,6 +78,9 @@ def binary_cross_entropy_with_logits(z: Numbers, t: Numbers) -> Value:
         z: logits, any numbers.
         t: targets, each from 0 to 1, usually one of the two.
 
+    Raises:
+        TypeError, ValueError: as `half_squared_error`.
+
     Source: log σ(z) = −softplus(−z) in the definition of `binary_cross_entropy`.
 
     >>> binary_cross_entropy_with_logits(Value(1000.0), 0.0).data
@@ -84,7 +97,7 @@ def cross_entropy(logits: Sequence[Any], target: SupportsFloat | Sequence[Suppor
         target: the index of the right class, from 0 on, as a number or a Value; or a list of them.
 
     Raises:
-        TypeError, ValueError: a target is no index of a class.
+        TypeError, ValueError: a target is no index of a class, or there is not one for each example.
 
     Source: Bridle, "Probabilistic interpretation of feedforward classification network outputs" (1990).
 
@@ -118,7 +131,15 @@ def _cross_entropy(logits: Sequence[SupportsFloat], target: Any) -> Value:
 
 
 def hinge_loss(score: Numbers, t: Numbers) -> Value:
-    """max(0, 1 − t·score), for targets −1 and 1 (other targets are a ValueError).
+    """max(0, 1 − t·score), for targets −1 and 1.
+
+    Args:
+        score: what is to be above 1 for the target 1, below −1 for −1; or a list.
+        t: the target; or a list, as long.
+
+    Raises:
+        ValueError: a target is neither −1 nor 1.
+        TypeError, ValueError: as `half_squared_error`.
 
     Source: Cortes, Vapnik, "Support-vector networks" (1995).
 

@@ -399,6 +399,11 @@ class MLP(Module):
 
     Called with a list of numbers or Values, it gives one Value for one output, else a list.
 
+    Raises:
+        TypeError: the layers are no list.
+        ValueError: a size is no whole number from 1 on, or there is no such activation; when called, the
+            number of inputs is another.
+
     The initial weights are uniform in ±limit, the biases 0. With n inputs and m outputs of a layer the
     limit is √(6/n) for relu and its kin (He et al. 2015), √(3/n) for selu (Klambauer et al. 2017),
     4·√(6/(n+m)) for sigmoid, and √(6/(n+m)) for all others and for the last layer (Glorot, Bengio 2010).
