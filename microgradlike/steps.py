@@ -52,6 +52,17 @@ def steps(loss: Value) -> "Steps":
     Args:
         loss: the value to differentiate.
 
+    Returns:
+        A `Steps`; ``help(type(cursor))`` has it whole:
+
+        * ``next()``, ``back()``: one step on, one back; ``goto(3)``, ``goto("w31")``: to before a step;
+          ``run()``, ``run(until="w31")``: all that are left, or some; ``reset()``: back to the beginning
+        * ``question``, ``guess(0.38)``, ``guess({"w31": 0.009, "b3": "0.10"})``: hand mode, in which you
+          work the next gradient out, and are told whether it is right, or which slip it shows
+        * ``coming``, ``position``, ``len(cursor)``, ``cursor[0]``, ``for step in cursor``: to look at steps;
+          a `Step` has node, gradient and contributions, and prints as its equations
+        * ``save("steps.html")``: a page with a slider and keys; in a notebook the cursor shows it
+
     Raises:
         TypeError: it is not one Value.
         ValueError: nothing was computed there, so there is nothing to step through.
@@ -402,8 +413,7 @@ class Steps:
 
     def _move(self, target: int) -> None:
         here, self.position = self.position, target
-        if target != here:
-            self._answered.clear()
+        self._answered.clear()
         between = min(here, target)
         # One step changes only the gradients of its operands, and of a large graph that is little; but
         # the last one also adds what the leaves had before.
@@ -423,29 +433,35 @@ class Steps:
         expected = [(node, self._upstream[index]), *zip(node.parents, operands[index])]
         return all(value.grad is g or value.grad == g for value, g in expected if value.op)
 
-    def goto(self, place: "int | Value") -> None:
+    def goto(self, place: "int | Value | str") -> None:
         """Move to before a step: the one of that number, or the first that has to do with that value.
+
+        Args:
+            place: how many steps have been taken then; or a value of the graph, or its name.
 
         Raises:
             IndexError: there is no such step; as many as there are means after the last one.
             ValueError: the value is not in the graph.
         """
-        target = self._place(place) if isinstance(place, Value) else operator.index(place)
+        target = self._place(place) if isinstance(place, Value | str) else operator.index(place)
         if not 0 <= target <= len(self):
             raise IndexError(f"there are {len(self)} steps: goto takes 0 to {len(self)}, not {place!r}")
         self._move(target)
 
-    def run(self, until: Value | None = None) -> None:
+    def run(self, until: Value | str | None = None) -> None:
         """Take all steps that are left, or those up to before the next one that has to do with a value.
+
+        Args:
+            until: the value, or its name.
 
         Raises:
             ValueError: the value is not in the graph.
         """
         target = len(self)
         if until is not None:
-            self._place(until)
+            value = self._value(until)
             places = range(self.position, len(self))
-            target = next((i for i in places if until in (self._nodes[i], *self._nodes[i].parents)), target)
+            target = next((i for i in places if value in (self._nodes[i], *self._nodes[i].parents)), target)
         self._move(target)
 
     def reset(self) -> None:
@@ -519,8 +535,12 @@ class Steps:
         asked = [c for c in step.contributions if c.parent not in self._answered] if step else []
         if not asked:
             return ""
-        total, before = self._total(asked[0].parent), asked[0].before
-        return total if before is NOT_COMPUTED else f"{total} (so far {number(before, _DIGITS)})"
+        parent, before = asked[0].parent, asked[0].before
+        question = self._total(parent)
+        if before is not NOT_COMPUTED:
+            question += f" (so far {number(before, _DIGITS)})"
+        meaning = "" if parent.name else formula(parent)
+        return f"{question}, where {self.name(parent)} = {meaning}" if 0 < len(meaning) <= 40 else question
 
     def _total(self, value: Value) -> str:
         return f"∂{self.name(self.loss)}/∂{self.name(value)}"
@@ -588,13 +608,20 @@ class Steps:
         on = self[self._index[value]].contributions
         return self._link(value, on) if len(on) == 1 else None
 
-    def _place(self, value: Value) -> int:
+    def _place(self, key: Value | str) -> int:
+        """Before which step a value comes first."""
+        value = self._value(key)
         if value in self._index:
             return self._index[value]
-        for i, node in enumerate(self._nodes):
-            if value in node.parents:
-                return i
-        raise ValueError(f"{value!r:.60} is not in the graph of {self.name(self.loss)}")
+        return next(i for i, node in enumerate(self._nodes) if value in node.parents)
+
+    def _value(self, key: Value | str) -> Value:
+        """A value of the graph, which may be given by its name."""
+        for node in self._nodes:
+            for value in (node, *node.parents):
+                if value is key or self.name(value) == key:
+                    return value
+        raise ValueError(f"{key!r:.60} is not in the graph of {self.name(self.loss)}")
 
     # ── Like a sequence ───────────────────────────────────────────────────────────────────────────────
 

@@ -1,6 +1,8 @@
 """The README's pictures are what the code draws now, and appear without any installed Graphviz."""
 
+import contextlib
 import os
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -106,6 +108,31 @@ def test_a_picture_of_the_readme_is_what_is_drawn_now(draw, tmp_path: Path) -> N
     if "MICROGRADLIKE_KEEP" in os.environ:  # how the pictures in notebooks/pictures are made
         kept.write_bytes(path.read_bytes())
     assert content(path) == content(kept)
+
+
+def blocks(language: str) -> list[str]:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", readme, flags=re.DOTALL | re.MULTILINE)
+
+
+def test_the_shell_commands_of_the_readme_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Those of the package; the two that install are what CI and a newcomer run."""
+    mg.data.flowers().save(tmp_path / "flowers.csv")  # as the line beneath them says
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    commands = [line.split()[1:] for line in lines if line.startswith("microgradlike ")]
+    assert [command[0] for command in commands] == ["train", "predict", "evaluate"]
+    with contextlib.chdir(tmp_path):
+        for command in commands:
+            assert main(command) == 0, command
+    said = capsys.readouterr()
+    assert not said.err
+    assert "setosa" in said.out and "150 right" in said.out
+
+
+def test_the_row_that_the_readme_shows_is_that_of_the_table() -> None:
+    [row] = blocks("text")
+    table = (ROOT / "microgradlike" / "ops.py").read_text(encoding="utf-8")
+    assert "".join(row.split()) in "".join(table.split())
 
 
 def test_every_picture_is_shown_and_every_shown_picture_is_there() -> None:
