@@ -1,6 +1,6 @@
 """The command line: ``microgradlike``, or ``python -m microgradlike``.
 
-Without arguments it trains the document's 2-2-1 sigmoid network on XOR and shows how. Each subcommand
+Without arguments it trains the 2-2-1 sigmoid network of textbooks on XOR and shows how. Each subcommand
 is a function here that takes the parsed arguments and returns the exit code: 0, or 2 after bad input,
 which is reported in one line.
 """

@@ -2,7 +2,8 @@
 
 A function of plain numbers gives a float, with the numbers and the exceptions of `math`; as soon as a
 Value is among the operands, the result is a Value and the operation is recorded. Names are those of
-`math` and, for what `math` does not have, of PyTorch.
+`math` and, for what `math` does not have, of PyTorch. All of them refuse, with a TypeError, an operand
+that is no real number.
 
 What yields several numbers (`softmax`) is composed here; everything else is one row of
 `microgradlike.ops`, where its derivative stands.
@@ -39,7 +40,10 @@ def sign(x: Number) -> Number:
 
 
 def exp(x: Number) -> Number:
-    """eˣ. OverflowError above 709.78.
+    """The power eˣ; its derivative is eˣ again.
+
+    Raises:
+        OverflowError: x is above 709.78.
 
     >>> exp(0.0)
     1.0
@@ -48,7 +52,10 @@ def exp(x: Number) -> Number:
 
 
 def exp2(x: Number) -> Number:
-    """2ˣ. OverflowError from 1024 on.
+    """The power 2ˣ; its derivative is 2ˣ · log 2.
+
+    Raises:
+        OverflowError: x is 1024 or more.
 
     >>> exp2(10.0)
     1024.0
@@ -57,7 +64,10 @@ def exp2(x: Number) -> Number:
 
 
 def expm1(x: Number) -> Number:
-    """eˣ − 1, exact also where x is tiny.
+    """eˣ − 1, exact also where x is tiny; its derivative is eˣ.
+
+    Raises:
+        OverflowError: x is above 709.78.
 
     >>> expm1(1e-20)
     1e-20
@@ -66,7 +76,10 @@ def expm1(x: Number) -> Number:
 
 
 def log(x: Number) -> Number:
-    """The natural logarithm; x > 0, else ValueError.
+    """The natural logarithm; its derivative is 1/x.
+
+    Raises:
+        ValueError: x is not above 0.
 
     >>> log(1.0)
     0.0
@@ -75,7 +88,10 @@ def log(x: Number) -> Number:
 
 
 def log2(x: Number) -> Number:
-    """The logarithm to base 2; x > 0, else ValueError.
+    """The logarithm to base 2; its derivative is 1 / (x · log 2).
+
+    Raises:
+        ValueError: x is not above 0.
 
     >>> log2(8.0)
     3.0
@@ -84,7 +100,10 @@ def log2(x: Number) -> Number:
 
 
 def log10(x: Number) -> Number:
-    """The logarithm to base 10; x > 0, else ValueError.
+    """The logarithm to base 10; its derivative is 1 / (x · log 10).
+
+    Raises:
+        ValueError: x is not above 0.
 
     >>> log10(1000.0)
     3.0
@@ -93,7 +112,10 @@ def log10(x: Number) -> Number:
 
 
 def log1p(x: Number) -> Number:
-    """log(1 + x), exact also where x is tiny; x > −1, else ValueError.
+    """log(1 + x), exact also where x is tiny; its derivative is 1 / (1 + x).
+
+    Raises:
+        ValueError: x is not above −1.
 
     >>> log1p(1e-20)
     1e-20
@@ -102,7 +124,10 @@ def log1p(x: Number) -> Number:
 
 
 def sqrt(x: Number) -> Number:
-    """√x; x ≥ 0, else ValueError. Its derivative at 0 is infinite.
+    """√x; its derivative is 1 / (2√x), infinite at 0.
+
+    Raises:
+        ValueError: x is negative.
 
     >>> sqrt(9.0)
     3.0
@@ -120,7 +145,10 @@ def cbrt(x: Number) -> Number:
 
 
 def sin(x: Number) -> Number:
-    """The sine; x in radians.
+    """The sine of x, in radians; its derivative is cos x.
+
+    Raises:
+        ValueError: x is infinite.
 
     >>> sin(0.0)
     0.0
@@ -129,7 +157,10 @@ def sin(x: Number) -> Number:
 
 
 def cos(x: Number) -> Number:
-    """The cosine; x in radians.
+    """The cosine of x, in radians; its derivative is −sin x.
+
+    Raises:
+        ValueError: x is infinite.
 
     >>> cos(0.0)
     1.0
@@ -138,7 +169,10 @@ def cos(x: Number) -> Number:
 
 
 def tan(x: Number) -> Number:
-    """The tangent; x in radians.
+    """The tangent of x, in radians; its derivative is 1 + tan²x.
+
+    Raises:
+        ValueError: x is infinite.
 
     >>> tan(0.0)
     0.0
@@ -147,7 +181,10 @@ def tan(x: Number) -> Number:
 
 
 def asin(x: Number) -> Number:
-    """The arc sine, in radians; |x| ≤ 1, else ValueError. Its derivative at ±1 is infinite.
+    """The arc sine, in radians, between −π/2 and π/2; its derivative is 1/√(1 − x²), infinite at ±1.
+
+    Raises:
+        ValueError: |x| is above 1.
 
     >>> asin(0.0)
     0.0
@@ -156,7 +193,10 @@ def asin(x: Number) -> Number:
 
 
 def acos(x: Number) -> Number:
-    """The arc cosine, in radians; |x| ≤ 1, else ValueError. Its derivative at ±1 is infinite.
+    """The arc cosine, in radians, between 0 and π; its derivative is −1/√(1 − x²), infinite at ±1.
+
+    Raises:
+        ValueError: |x| is above 1.
 
     >>> acos(1.0)
     0.0
@@ -165,7 +205,7 @@ def acos(x: Number) -> Number:
 
 
 def atan(x: Number) -> Number:
-    """The arc tangent, in radians, between −π/2 and π/2.
+    """The arc tangent, in radians, between −π/2 and π/2; its derivative is 1 / (1 + x²).
 
     >>> atan(0.0)
     0.0
@@ -174,7 +214,10 @@ def atan(x: Number) -> Number:
 
 
 def sinh(x: Number) -> Number:
-    """The hyperbolic sine. OverflowError beyond ±710.47.
+    """The hyperbolic sine, (eˣ − e⁻ˣ) / 2; its derivative is cosh x.
+
+    Raises:
+        OverflowError: |x| is above 710.47.
 
     >>> sinh(0.0)
     0.0
@@ -183,7 +226,10 @@ def sinh(x: Number) -> Number:
 
 
 def cosh(x: Number) -> Number:
-    """The hyperbolic cosine. OverflowError beyond ±710.47.
+    """The hyperbolic cosine, (eˣ + e⁻ˣ) / 2; its derivative is sinh x.
+
+    Raises:
+        OverflowError: |x| is above 710.47.
 
     >>> cosh(0.0)
     1.0
@@ -201,7 +247,7 @@ def tanh(x: Number) -> Number:
 
 
 def asinh(x: Number) -> Number:
-    """The inverse of `sinh`.
+    """The inverse of `sinh`; its derivative is 1/√(x² + 1).
 
     >>> asinh(0.0)
     0.0
@@ -210,7 +256,10 @@ def asinh(x: Number) -> Number:
 
 
 def acosh(x: Number) -> Number:
-    """The inverse of `cosh`; x ≥ 1, else ValueError. Its derivative at 1 is infinite.
+    """The inverse of `cosh`; its derivative is 1/√(x² − 1), infinite at 1.
+
+    Raises:
+        ValueError: x is below 1.
 
     >>> acosh(1.0)
     0.0
@@ -219,7 +268,10 @@ def acosh(x: Number) -> Number:
 
 
 def atanh(x: Number) -> Number:
-    """The inverse of `tanh`; |x| < 1, else ValueError.
+    """The inverse of `tanh`; its derivative is 1 / (1 − x²).
+
+    Raises:
+        ValueError: |x| is not below 1.
 
     >>> atanh(0.0)
     0.0
@@ -264,7 +316,9 @@ def relu(x: Number) -> Number:
 
 
 def selu(x: Number) -> Number:
-    """1.0507 · (x if x > 0 else 1.6733 (eˣ − 1)): Klambauer et al. (2017), digits as in PyTorch.
+    """1.0507 · (x if x > 0 else 1.6733 (eˣ − 1)), with more digits of the two numbers: those of PyTorch.
+
+    Source: Klambauer, Unterthiner, Mayr, Hochreiter, "Self-normalizing neural networks" (2017).
 
     >>> selu(0.0)
     0.0
@@ -282,7 +336,9 @@ def softplus(x: Number) -> Number:
 
 
 def silu(x: Number) -> Number:
-    """X · σ(x), also called swish: Elfwing, Uchibe, Doya (2018).
+    """The product x · σ(x), also called swish.
+
+    Source: Elfwing, Uchibe, Doya, "Sigmoid-weighted linear units …" (2018).
 
     >>> silu(0.0)
     0.0
@@ -291,7 +347,9 @@ def silu(x: Number) -> Number:
 
 
 def gelu(x: Number) -> Number:
-    """X · Φ(x), exact, with Φ of the normal distribution: Hendrycks, Gimpel (2016).
+    """The product x · Φ(x), where Φ is the normal distribution's, by `erf` and not by an approximation.
+
+    Source: Hendrycks, Gimpel, "Gaussian error linear units (GELUs)" (2016).
 
     >>> gelu(0.0)
     0.0
@@ -300,7 +358,7 @@ def gelu(x: Number) -> Number:
 
 
 def softsign(x: Number) -> Number:
-    """X / (1 + |x|).
+    """The quotient x / (1 + |x|), between −1 and 1; its derivative is 1 / (1 + |x|)².
 
     >>> softsign(-3.0)
     -0.75
@@ -329,7 +387,15 @@ def pow(x: float, y: Value) -> Value: ...
 def pow(x: Any, y: Any) -> Any:
     """xʸ, as ``x ** y``, but never a complex number: a ValueError instead.
 
-    A plain number y makes a constant power of x, a Value y an operand with a derivative of its own.
+    Args:
+        x: the base.
+        y: the exponent: a plain number is a constant of the operation, a Value an operand with a
+            derivative of its own.
+
+    Raises:
+        ValueError: x is negative and y not whole.
+        ZeroDivisionError: x is 0 and y negative.
+        OverflowError: the result is too large for a float.
 
     >>> pow(2.0, 3.0)
     8.0
@@ -344,7 +410,11 @@ def atan2(y: Value, x: float | Value) -> Value: ...
 @overload
 def atan2(y: float, x: Value) -> Value: ...
 def atan2(y: Any, x: Any) -> Any:
-    """The angle of the point (x, y), in radians, between −π and π; at the origin its derivative is 0.
+    """The angle of the point (x, y), in radians, between −π and π; at the origin its derivatives are 0.
+
+    Args:
+        y: the point's second coordinate; it comes first, as in `math`.
+        x: the point's first coordinate, in the same unit.
 
     >>> atan2(0.0, 1.0)
     0.0
@@ -361,6 +431,10 @@ def greater(a: float, b: Value) -> Value: ...
 def greater(a: Any, b: Any) -> Any:
     """1 where a > b, else 0. Unlike ``a > b`` it stays in the graph, for `where`.
 
+    Args:
+        a: what is to be the greater.
+        b: what it is compared with. The derivatives by both are 0.
+
     >>> greater(3.0, 2.0)
     1.0
     """
@@ -376,7 +450,7 @@ def where(condition: float | Value, a: float, b: Value) -> Value: ...
 @overload
 def where(condition: Value, a: float, b: float) -> Value: ...
 def where(condition: Any, a: Any, b: Any) -> Any:
-    """The second operand where the condition is not 0, else the third.
+    """The second operand where the condition is not 0, else the third; the other gets the derivative 0.
 
     Args:
         condition: a number or a bool, decided once and for all, or a Value, for example
@@ -391,7 +465,13 @@ def where(condition: Any, a: Any, b: Any) -> Any:
 
 
 def leaky_relu(x: Number, negative_slope: float = 0.01) -> Number:
-    """X where it is positive, else negative_slope · x; its derivative at 0 is negative_slope.
+    """Where x > 0, x; else negative_slope · x. The derivative at 0 is negative_slope.
+
+    Args:
+        x: a number or a Value.
+        negative_slope: of the line where x is not positive.
+
+    Source: Maas, Hannun, Ng, "Rectifier nonlinearities improve neural network acoustic models" (2013).
 
     >>> leaky_relu(-2.0, 0.5)
     -1.0
@@ -400,7 +480,14 @@ def leaky_relu(x: Number, negative_slope: float = 0.01) -> Number:
 
 
 def elu(x: Number, alpha: float = 1.0) -> Number:
-    """X where it is positive, else alpha · (eˣ − 1): Clevert, Unterthiner, Hochreiter (2015).
+    """Where x > 0, x; else alpha · (eˣ − 1). The derivative at 0 is alpha.
+
+    Args:
+        x: a number or a Value.
+        alpha: how far below 0 the result gets, as x → −∞.
+
+    Source: Clevert, Unterthiner, Hochreiter, "Fast and accurate deep network learning by exponential
+    linear units (ELUs)" (2015).
 
     >>> elu(2.0)
     2.0
@@ -439,6 +526,13 @@ def maximum(*xs: float | Value) -> Value: ...
 def maximum(*xs: Any) -> Any:
     """The largest operand; where several are, they share the derivative equally. NaN if one is NaN.
 
+    Args:
+        *xs: numbers or Values, one by one.
+
+    Raises:
+        ValueError: there is none.
+        TypeError: they are in a list: write ``maximum(*xs)``.
+
     >>> maximum(1.0, 3.0, 2.0)
     3.0
     """
@@ -452,6 +546,13 @@ def minimum(*xs: float | Value) -> Value: ...
 def minimum(*xs: Any) -> Any:
     """The smallest operand; where several are, they share the derivative equally. NaN if one is NaN.
 
+    Args:
+        *xs: numbers or Values, one by one.
+
+    Raises:
+        ValueError: there is none.
+        TypeError: they are in a list: write ``minimum(*xs)``.
+
     >>> minimum(1.0, 3.0, 2.0)
     1.0
     """
@@ -463,7 +564,10 @@ def hypot(*xs: float) -> float: ...  # type: ignore[overload-overlap]
 @overload
 def hypot(*xs: float | Value) -> Value: ...
 def hypot(*xs: Any) -> Any:
-    """The Euclidean length √(x₁² + x₂² + …), without overflow; at the origin its derivative is 0.
+    """The Euclidean length √(x₁² + x₂² + …), without overflow; at the origin its derivatives are 0.
+
+    Args:
+        *xs: numbers or Values, one by one, in the same unit. Of none the length is 0.
 
     >>> hypot(3.0, 4.0)
     5.0
@@ -478,6 +582,12 @@ def sum(xs: Iterable[float | Value]) -> Value: ...
 def sum(xs: Iterable[Any]) -> Any:
     """Σ xᵢ as a single node, rounded once; Python's own ``sum`` makes a node for every +.
 
+    Args:
+        xs: numbers or Values, in a list or anything else to go through. Of none the sum is 0.
+
+    Raises:
+        TypeError: xs is a single number or Value.
+
     >>> sum([0.1] * 10)
     1.0
     """
@@ -491,6 +601,13 @@ def mean(xs: Iterable[float | Value]) -> Value: ...
 def mean(xs: Iterable[Any]) -> Any:
     """Σ xᵢ / n as a single node, also where Σ xᵢ would overflow.
 
+    Args:
+        xs: n numbers or Values, in a list or anything else to go through.
+
+    Raises:
+        ValueError: there is none.
+        TypeError: xs is a single number or Value.
+
     >>> mean([1.0, 2.0, 6.0])
     3.0
     """
@@ -503,6 +620,12 @@ def prod(xs: Iterable[float]) -> float: ...  # type: ignore[overload-overlap]
 def prod(xs: Iterable[float | Value]) -> Value: ...
 def prod(xs: Iterable[Any]) -> Any:
     """x₁ · x₂ · …, as a single node whose derivatives are right also where some xᵢ are 0.
+
+    Args:
+        xs: numbers or Values, in a list or anything else to go through. Of none the product is 1.
+
+    Raises:
+        TypeError: xs is a single number or Value.
 
     >>> prod([2.0, 3.0, 4.0])
     24.0
@@ -519,8 +642,14 @@ def dot(
 def dot(ws: Iterable[Any], xs: Iterable[Any], bias: Any = None) -> Any:
     """w₁x₁ + w₂x₂ + … (+ bias) as a single node: the sum of the products, without rounding between them.
 
+    Args:
+        ws: the weights: numbers or Values, in a list or anything else to go through.
+        xs: what they are multiplied by, as many.
+        bias: a number or Value that is added; None adds nothing.
+
     Raises:
         ValueError: ws and xs differ in length.
+        TypeError: one of them is a single number or Value.
 
     >>> dot([1.0, 2.0], [10.0, 100.0], 5.0)
     215.0
@@ -536,7 +665,14 @@ def logsumexp(xs: Iterable[float]) -> float: ...  # type: ignore[overload-overla
 @overload
 def logsumexp(xs: Iterable[float | Value]) -> Value: ...
 def logsumexp(xs: Iterable[Any]) -> Any:
-    """Log Σ exp(xᵢ), without overflow and without loss of what is small beside the largest xᵢ.
+    """The logarithm of Σ exp(xᵢ), without overflow and without loss of small terms beside the largest.
+
+    Args:
+        xs: numbers or Values, in a list or anything else to go through.
+
+    Raises:
+        ValueError: there is none.
+        TypeError: xs is a single number or Value.
 
     >>> logsumexp([1000.0, 0.0])
     1000.0
@@ -549,11 +685,18 @@ def log_softmax(xs: Iterable[float]) -> list[float]: ...  # type: ignore[overloa
 @overload
 def log_softmax(xs: Iterable[float | Value]) -> list[Value]: ...
 def log_softmax(xs: Iterable[Any]) -> list[Any]:
-    """Log softmax(xs)ᵢ = xᵢ − logsumexp(xs), for each i.
+    """The logarithms of `softmax`, xᵢ − logsumexp(xs) for each i, in a list.
 
     The largest x is subtracted from all of them first, which changes nothing in exact arithmetic and
     keeps all digits in floats: also where logits are huge, and where one class has nearly all of the
     probability.
+
+    Args:
+        xs: logits, numbers or Values, in a list or anything else to go through.
+
+    Raises:
+        ValueError: there is none.
+        TypeError: xs is a single number or Value.
 
     >>> log_softmax([1e15, 1e15])[0] == -log(2.0)
     True
@@ -570,7 +713,16 @@ def softmax(xs: Iterable[float]) -> list[float]: ...  # type: ignore[overload-ov
 @overload
 def softmax(xs: Iterable[float | Value]) -> list[Value]: ...
 def softmax(xs: Iterable[Any]) -> list[Any]:
-    """exp(xᵢ) / Σ exp(xⱼ), for each i, by way of `log_softmax`: positive numbers that add up to 1.
+    """exp(xᵢ) / Σ exp(xⱼ), for each i, by way of `log_softmax`: a list of numbers that add up to 1.
+
+    Args:
+        xs: logits, numbers or Values, in a list or anything else to go through.
+
+    Raises:
+        ValueError: there is none.
+        TypeError: xs is a single number or Value.
+
+    Source: Bridle, "Probabilistic interpretation of feedforward classification network outputs" (1990).
 
     >>> softmax([3.0, 3.0])
     [0.5, 0.5]

@@ -1,4 +1,4 @@
-"""What happened in training, epoch by epoch, and how it splits into the document's phases."""
+"""What happened in training, epoch by epoch, and how it splits into an early, a middle and a late phase."""
 
 import textwrap
 from collections.abc import Mapping
@@ -13,13 +13,18 @@ from microgradlike.engine import real
 class History:
     """What happened in training; every list has a number for each epoch.
 
+    `fit` returns it. The attributes are the arguments too, all optional.
+
     Attributes:
         losses: the mean loss over the examples: where all of them are one batch, before the update, else
             the mean over the batches, each before its own update.
-        validation_losses: the mean loss over the examples that are not trained on, if there are any.
-        gradient_norms: the Euclidean length of the gradient, the mean over the batches.
-        changes: the mean absolute change of a parameter.
-        seconds: from the beginning to the end of the epoch.
+        validation_losses: the mean loss over the examples that are not trained on: where the others are
+            one batch, before the update, else after the epoch's updates. Empty if there are none.
+        gradient_norms: the Euclidean length of the gradient of the mean loss, over all parameters; of
+            several batches the mean.
+        changes: the mean over the parameters of |w after the epoch − w before it|; 0 for a last epoch
+            that ended before its update.
+        seconds: from the beginning of the training to the end of the epoch.
         rule: what ended the training: the name of a rule of `microgradlike.stop`, "epochs", "callback",
             "Ctrl-C" or "not finite".
         stopped: the same as a sentence, with numbers.
@@ -49,21 +54,40 @@ class History:
         return True
 
     def cut(self, epochs: int) -> None:
-        """Forget all epochs but the first so many."""
+        """Forget all epochs but the first so many.
+
+        Args:
+            epochs: how many to keep.
+
+        >>> history = History(losses=[1.0, 0.5, 0.25])
+        >>> history.cut(2)
+        >>> history.losses
+        [1.0, 0.5]
+        """
         for thing in vars(self).values():
             if isinstance(thing, list):
                 del thing[epochs:]
 
     def state_dict(self) -> dict[str, Any]:
-        """All of it, in lists that are copies."""
+        """All attributes by name, the lists as copies: what JSON can hold, and `from_state` takes.
+
+        >>> History(losses=[1.0]).state_dict()["losses"]
+        [1.0]
+        """
         return {name: [*thing] if isinstance(thing, list) else thing for name, thing in vars(self).items()}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """The history that gave this `state_dict`.
 
+        Args:
+            state: what `state_dict` gave, or the same read from JSON.
+
         Raises:
             TypeError, ValueError, OverflowError: it is none.
+
+        >>> len(History.from_state(History().state_dict()))
+        0
         """
         if not isinstance(state, Mapping) or state.keys() != vars(cls()).keys():
             raise ValueError("this is no history")
@@ -83,8 +107,9 @@ class History:
     def phases(self) -> list[tuple[str, range]]:
         """The epochs (from 0 on) of the early, the middle and the late phase.
 
-        Early is until 10 % of the whole loss reduction has happened, late is after 90 % of it: the
-        document's "large adjustments", "subtle refinements" and "fine-tuning" as numbers.
+        Early is until 10 % of the whole loss reduction has happened, late is after 90 % of it. (It is
+        often said that weights move far in early epochs, less in the middle, and least in late ones:
+        `changes_by_phase` has the numbers.)
 
         >>> History(losses=[1.0, 0.95, 0.8, 0.5, 0.2, 0.05, 0.02, 0.0]).phases()
         [('early', range(0, 2)), ('middle', range(2, 5)), ('late', range(5, 8))]
@@ -115,12 +140,19 @@ class History:
         }
 
     def flat(self) -> bool:
-        """Whether the loss has come to rest: the second half of many epochs lowered it by less than 1 %."""
+        """Whether the loss has come to rest: the second half of 200 epochs or more lowered it by < 1 %.
+
+        >>> History(losses=[1.0] + [0.25] * 199).flat(), History(losses=[0.25] * 100).flat()
+        (True, False)
+        """
         half = self.losses[len(self.losses) // 2 :]
         return len(self.losses) >= 200 and half[0] - half[-1] < 0.01 * half[0]
 
     def table(self) -> str:
-        """A line for each phase: its epochs, the loss, and how far the weights moved."""
+        """A line for each phase: its epochs (from 1 on), the loss, and the mean change of a weight.
+
+        The example of `History` shows it.
+        """
         lines = ["  phase    epochs           mean loss              mean |Δw| an epoch"]
         changes = self.changes_by_phase()
         for phase, epochs in self.phases():

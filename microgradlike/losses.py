@@ -16,7 +16,7 @@ Numbers: TypeAlias = SupportsFloat | Sequence[SupportsFloat]
 
 
 def half_squared_error(y: Numbers, t: Numbers) -> Value:
-    """L = ½(y − t)², the loss of the document, with ∂L/∂y = y − t; for lists the sum, L = ½ Σ (yᵢ − tᵢ)².
+    """L = ½(y − t)², so that ∂L/∂y = y − t; for lists the sum, not the mean: L = ½ Σ (yᵢ − tᵢ)².
 
     Args:
         y: the prediction, a Value or a number; or a list of them.
@@ -38,7 +38,15 @@ def half_squared_error(y: Numbers, t: Numbers) -> Value:
 def mse_loss(y: Numbers, t: Numbers) -> Value:
     """Mean squared error, (1/n) Σ (yᵢ − tᵢ)²; PyTorch's ``mse_loss``.
 
-    Args and errors as `half_squared_error`.
+    Args:
+        y: the prediction, a Value or a number; or a list of n of them.
+        t: the target; or a list, as long as that of y.
+
+    Raises:
+        TypeError: one of them is a list and the other is not.
+        ValueError: the lists are empty, or one is longer than the other.
+
+    Source: Gauss, "Theoria combinationis observationum erroribus minimis obnoxiae" (1823).
 
     >>> mse_loss([Value(1.0), Value(2.0)], [1.0, 4.0]).data
     2.0
@@ -52,13 +60,14 @@ def binary_cross_entropy(p: Numbers, t: Numbers) -> Value:
     Where the network can give logits, `binary_cross_entropy_with_logits` is more exact.
 
     Args:
-        p: probabilities, each from 0 to 1.
-        t: targets, each from 0 to 1, usually one of the two.
+        p: a probability, from 0 to 1, or a list of them: then the mean.
+        t: the target, from 0 to 1, usually one of the two; or a list, as long as that of p.
 
     Raises:
         ValueError: a p or a t is outside of [0, 1]; or the loss is infinite, since p is exactly the
             opposite of a sure target. PyTorch gives 100 there; `binary_cross_entropy_with_logits` gives
             the loss and its gradient.
+        TypeError, ValueError: as `half_squared_error`.
 
     Source: Bishop, "Pattern Recognition and Machine Learning" (2006), equation 4.90.
 
@@ -75,8 +84,8 @@ def binary_cross_entropy_with_logits(z: Numbers, t: Numbers) -> Value:
     nothing cancels: all digits are right also where σ(z) is next to 0 or 1.
 
     Args:
-        z: logits, any numbers.
-        t: targets, each from 0 to 1, usually one of the two.
+        z: a logit, any finite number, or a list of them: then the mean.
+        t: the target, from 0 to 1, usually one of the two; or a list, as long as that of z.
 
     Raises:
         TypeError, ValueError: as `half_squared_error`.
@@ -97,7 +106,8 @@ def cross_entropy(logits: Sequence[Any], target: SupportsFloat | Sequence[Suppor
         target: the index of the right class, from 0 on, as a number or a Value; or a list of them.
 
     Raises:
-        TypeError, ValueError: a target is no index of a class, or there is not one for each example.
+        TypeError: the logits are no list; or the targets are a list and the logits no list of lists.
+        ValueError: a target is no index of a class, or there is not one for each example.
 
     Source: Bridle, "Probabilistic interpretation of feedforward classification network outputs" (1990).
 
@@ -134,7 +144,7 @@ def hinge_loss(score: Numbers, t: Numbers) -> Value:
     """max(0, 1 − t·score), for targets −1 and 1.
 
     Args:
-        score: what is to be above 1 for the target 1, below −1 for −1; or a list.
+        score: what is to be above 1 for the target 1, below −1 for −1; or a list: then the mean.
         t: the target; or a list, as long.
 
     Raises:
@@ -154,7 +164,15 @@ def hinge_loss(score: Numbers, t: Numbers) -> Value:
 
 
 def usual_loss(outputs: Any, target: Any) -> Callable[[Any, Any], Value]:
-    """The loss that suits these outputs and this target: cross_entropy for a class, else ½(y − t)²."""
+    """The loss that suits these outputs and this target: cross_entropy for a class, else ½(y − t)².
+
+    Args:
+        outputs: what the model gives for an example, one Value or a list of them.
+        target: what it is to give; an int, where there are several outputs, is the index of a class.
+
+    >>> usual_loss([Value(0.0), Value(1.0)], 1).__name__, usual_loss(Value(0.0), 1).__name__
+    ('cross_entropy', 'half_squared_error')
+    """
     several = isinstance(outputs, list | tuple) and len(outputs) > 1
     return cross_entropy if several and isinstance(target, int) else half_squared_error
 

@@ -22,10 +22,27 @@ from microgradlike.engine import NOT_COMPUTED, Value, real
 class Optimizer(ABC):
     """What moves parameters; a subclass says how, in `update`.
 
+    Args:
+        parameters: the Values to move: leaves, each once, such as ``model.parameters()``.
+        lr: the learning rate η, 0 or more.
+
     Attributes:
         parameters: the Values that `step` moves.
         lr: the learning rate η; you may change it between steps.
         steps: how many steps have been taken.
+
+    Raises:
+        TypeError: the parameters are no list of leaf Values, or a setting is no number.
+        ValueError: there are no parameters, one is given twice, or lr is negative or not finite.
+
+    >>> class SignDescent(Optimizer):
+    ...     def update(self, i, parameter):
+    ...         parameter.data -= self.lr * (1 if parameter.grad > 0 else -1)
+    >>> w = Value(2.0)
+    >>> (w * w).backward()
+    >>> SignDescent([w], lr=0.5).step()
+    >>> w.data
+    1.5
     """
 
     def __init__(self, parameters: Iterable[Value], lr: float) -> None:
@@ -43,15 +60,30 @@ class Optimizer(ABC):
         self.steps = 0
 
     def zero_grad(self) -> None:
-        """Forget the gradients, before the next backward pass."""
+        """Forget the gradients of all `parameters`, before the next backward pass adds to them.
+
+        >>> w = Value(2.0)
+        >>> (w * w).backward()
+        >>> w.grad
+        4.0
+        >>> SGD([w]).zero_grad()
+        >>> w.grad
+        0.0
+        """
         for parameter in self.parameters:
             parameter.grad = NOT_COMPUTED
 
     def step(self) -> None:
-        """Move every parameter once, by the gradient it has now.
+        """Move every parameter once, by the gradient it has now; one without a gradient stays.
 
         Raises:
             RuntimeError: none of them has a gradient.
+
+        >>> w = Value(2.0)
+        >>> (w * w).backward()
+        >>> SGD([w], lr=0.25).step()
+        >>> w.data
+        1.0
         """
         if not any(map(_has_gradient, self.parameters)):
             raise RuntimeError(
@@ -64,15 +96,30 @@ class Optimizer(ABC):
                 self.update(i, parameter)
 
     def state_dict(self) -> dict[str, Any]:
-        """The settings and what was gathered over the steps, as numbers and lists that JSON can hold."""
+        """The settings and what was gathered over the steps, as numbers and lists that JSON can hold.
+
+        What is gathered has a number for each parameter, in their order.
+
+        >>> SGD([Value(2.0)], lr=0.25).state_dict()["lr"]
+        0.25
+        """
         state = {name: thing for name, thing in vars(self).items() if name != "parameters"}
         return {"optimizer": type(self).__name__, **copy.deepcopy(state)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` gave, of an optimizer of the same kind for as many parameters.
 
+        Args:
+            state: what `state_dict` gave, or the same read from JSON.
+
         Raises:
-            ValueError: it is of another kind, or for another number of parameters, or damaged.
+            ValueError: it is of another kind, or for another number of parameters, or damaged; the
+                optimizer stays as it was.
+
+        >>> first, second = SGD([Value(2.0)], lr=0.25), SGD([Value(3.0)])
+        >>> second.load_state_dict(first.state_dict())
+        >>> second.lr
+        0.25
         """
         own = self.check(state)
         for name, mine in own.items():
@@ -84,8 +131,14 @@ class Optimizer(ABC):
     def check(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """Refuse what `state_dict` of such an optimizer cannot have given, as `load_state_dict` says.
 
+        Args:
+            state: what is to be loaded.
+
         Returns:
             the present state.
+
+        Raises:
+            ValueError: as `load_state_dict`.
         """
         own = self.state_dict()
         if not isinstance(state, Mapping) or state.get("optimizer") != own["optimizer"]:
@@ -104,7 +157,25 @@ class Optimizer(ABC):
 
     @abstractmethod
     def update(self, i: int, parameter: Value) -> None:
-        """Move parameter number i."""
+        """Move one parameter; `step` calls it for each that has a gradient.
+
+        Args:
+            i: its place in `parameters`, from 0 on.
+            parameter: the Value: read its ``grad``, change its ``data``.
+        """
+
+    def __repr__(self) -> str:
+        """The kind and its settings.
+
+        >>> SGD([Value(2.0)], lr=0.1, momentum=0.9)
+        SGD(lr=0.1, momentum=0.9, dampening=0.0, weight_decay=0.0, nesterov=False)
+        """
+        settings = (
+            f"{name}={thing!r}"
+            for name, thing in vars(self).items()
+            if isinstance(thing, int | float | tuple) and name != "steps"
+        )
+        return f"{type(self).__name__}({', '.join(settings)})"
 
 
 class SGD(Optimizer):
@@ -113,13 +184,18 @@ class SGD(Optimizer):
     Args:
         parameters: the Values to move.
         lr: the learning rate η.
-        momentum: μ in v ← μ·v + (1 − dampening)·g, w ← w − η·v (Polyak 1964).
-        dampening: see there.
+        momentum: μ in v ← μ·v + (1 − dampening)·g, w ← w − η·v; the first v is g.
+        dampening: the share of g that is left out of v, usually from 0 to 1.
         weight_decay: λ in g = ∂L/∂w + λ·w.
-        nesterov: w ← w − η·(g + μ·v) (Sutskever et al. 2013); it needs momentum, and no dampening.
+        nesterov: whether w ← w − η·(g + μ·v) instead; it needs momentum, and no dampening.
 
     Raises:
-        ValueError: a number is negative, or nesterov stands without momentum.
+        TypeError: as `Optimizer`.
+        ValueError: as `Optimizer`; or momentum or weight_decay is negative or not finite, or nesterov
+            stands without momentum or beside dampening.
+
+    Sources: Polyak, "Some methods of speeding up the convergence of iteration methods" (1964); Sutskever,
+    Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep learning" (2013).
 
     >>> w = Value(2.0)
     >>> (w * w).backward()
@@ -179,7 +255,9 @@ class Adam(Optimizer):
         weight_decay: λ in g = ∂L/∂w + λ·w.
 
     Raises:
-        ValueError: a number is negative, or a beta is not below 1.
+        TypeError: as `Optimizer`.
+        ValueError: as `Optimizer`; or eps or weight_decay is negative or not finite, or the betas are not
+            two numbers from 0 on and below 1.
 
     Source: Kingma, Ba, "Adam: a method for stochastic optimization" (2015), algorithm 1.
 
@@ -228,7 +306,13 @@ class Adam(Optimizer):
         self.move(i, parameter, _decayed(parameter, self.weight_decay))
 
     def move(self, i: int, parameter: Value, gradient: float) -> None:
-        """Algorithm 1 of the paper, for parameter number i."""
+        """Algorithm 1 of the paper, for one parameter.
+
+        Args:
+            i: its place in `parameters`, from 0 on.
+            parameter: the Value to move.
+            gradient: g, which need not be the one that the Value has.
+        """
         beta1, beta2 = self.betas
         self.updates[i] += 1
         self.means[i] = beta1 * self.means[i] + (1 - beta1) * gradient
@@ -241,7 +325,15 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay: w ← w − η·λ·w, then Adam's step by the plain gradient.
 
-    Args and errors as `Adam`; weight_decay is 0.01 if it is not given.
+    Args:
+        parameters: the Values to move.
+        lr: the learning rate η.
+        betas: (β₁, β₂), each from 0 on and below 1, as in `Adam`.
+        eps: ε, against a division by zero, as in `Adam`.
+        weight_decay: λ; g is ∂L/∂w alone.
+
+    Raises:
+        TypeError, ValueError: as `Adam`.
 
     Source: Loshchilov, Hutter, "Decoupled weight decay regularization" (2019), algorithm 2.
 

@@ -24,6 +24,14 @@ from microgradlike.history import History
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+__all__ = ["decision_boundary", "loss_curve", "loss_surface", "weight_changes"]
+
+
+def __dir__() -> list[str]:
+    """What completion offers."""
+    return [*__all__, "__doc__"]
+
+
 _Range: TypeAlias = tuple[float, float]
 _Picture: TypeAlias = list[list[float]]  # row by row, from the bottom up; nan where it is blank
 
@@ -75,10 +83,10 @@ def loss_curve(history: History | Sequence[float], *, ax: "Axes | None" = None) 
 
 
 def weight_changes(history: History, *, ax: "Axes | None" = None) -> "Axes":
-    """How far the weights moved in each epoch, and the mean of each phase: the document's claim.
+    """How far the weights moved in each epoch, and the mean of each phase.
 
-    "Early epochs see large weight adjustments …, middle epochs show more subtle refinements, while later
-    epochs focus on fine-tuning."
+    It shows whether a training does what is often said: large adjustments in early epochs, subtle
+    refinements in the middle, fine-tuning in late ones.
 
     Args:
         history: what `fit` returns.

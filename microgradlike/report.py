@@ -39,7 +39,7 @@ def parameter_table(network: MLP) -> str:
 def worked_example(
     network: MLP, loss: Callable[[Any, Any], Value], inputs: Sequence[float], target: Any
 ) -> str:
-    """The forward and the backward pass of one example, in the document's order and notation.
+    """The forward and the backward pass of one example, line by line as if written by hand.
 
     A line reads: symbols = numbers = result. The local derivatives are what the op table's rules say
     of named values, the results are the gradients that `Value.backward` leaves. The network itself is

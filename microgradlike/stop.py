@@ -12,8 +12,33 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from microgradlike.history import History
+
+__all__ = [
+    "AllOf",
+    "AnyOf",
+    "GradientNorm",
+    "NoProgress",
+    "Rule",
+    "TargetLoss",
+    "TimeLimit",
+    "ValidationRises",
+]
+
+
+def __dir__() -> list[str]:
+    """What completion offers."""
+    return [*__all__, "__doc__"]
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        from microgradlike.elsewhere import missing
+
+        raise missing(f"module {__name__!r}", name, __all__)
 
 
 class Rule(ABC):
@@ -21,6 +46,13 @@ class Rule(ABC):
 
     Rules look at nothing but the history, so an interrupted training goes on as if nothing had happened.
     ``a | b`` ends the training if one of the two would, ``a & b`` if both would.
+
+    >>> from microgradlike.history import History
+    >>> class Epochs(Rule):
+    ...     def __call__(self, history):
+    ...         return "two epochs are enough" if len(history) >= 2 else ""
+    >>> Epochs()(History(losses=[0.5])), Epochs()(History(losses=[0.5, 0.4]))
+    ('', 'two epochs are enough')
     """
 
     #: Whether the rule looks at validation losses.
@@ -30,7 +62,11 @@ class Rule(ABC):
 
     @abstractmethod
     def __call__(self, history: History) -> str:
-        """Why to stop now, in words; empty: go on."""
+        """Why to stop now, in words; empty: go on.
+
+        Args:
+            history: what has happened so far, one epoch or more.
+        """
 
     @property
     def name(self) -> str:
@@ -38,7 +74,11 @@ class Rule(ABC):
         return type(self).__name__
 
     def fired(self, history: History) -> "Rule | None":
-        """The rule that has a reason: this one, or one that it is made of."""
+        """The rule that has a reason: this one, or one that it is made of; None if there is none.
+
+        Args:
+            history: what has happened so far, one epoch or more.
+        """
         return self if self(history) else None
 
     def __or__(self, other: "Rule") -> "Rule":
@@ -53,7 +93,14 @@ class TargetLoss(Rule):
     """The loss is small enough.
 
     Args:
-        below: the loss to get below.
+        below: the loss to get below, in the units of the loss; the mean over the examples counts.
+
+    Raises:
+        ValueError: below is no number.
+
+    >>> from microgradlike.history import History
+    >>> TargetLoss(0.1)(History(losses=[0.5, 0.0625]))
+    'the target was reached: loss 0.0625 is below 0.1'
     """
 
     below: float
@@ -71,8 +118,16 @@ class NoProgress(Rule):
     """The loss has come to rest.
 
     Args:
-        patience: so many epochs without progress are enough.
-        min_delta: progress is to get below the lowest loss before them by more than this.
+        patience: so many epochs without progress are enough, from 1 on.
+        min_delta: progress is to get below the lowest loss before them by more than this, in the units of
+            the loss.
+
+    Raises:
+        ValueError: patience is no whole number from 1 on, or min_delta no number from 0 on.
+
+    >>> from microgradlike.history import History
+    >>> NoProgress(patience=2)(History(losses=[0.5, 0.25, 0.25, 0.25]))
+    'no progress: the loss was lowest in epoch 2 (0.25), and is 0.25 now, 2 epochs later'
     """
 
     patience: int = 100
@@ -94,11 +149,19 @@ class ValidationRises(Rule):
     """The loss of the examples that are not trained on no longer falls: early stopping.
 
     Args:
-        patience: so many epochs that do not get below the lowest loss before them are enough.
-        min_delta: below means by more than this.
-        restore_best: the training ends with the parameters of the lowest validation loss.
+        patience: so many epochs that do not get below the lowest loss before them are enough, from 1 on.
+        min_delta: below means by more than this, in the units of the loss.
+        restore_best: whether the training ends with the parameters of the lowest validation loss.
+
+    Raises:
+        ValueError: patience is no whole number from 1 on, min_delta no number from 0 on, or restore_best
+            neither True nor False.
 
     Source: Prechelt, "Early stopping – but when?" (1998).
+
+    >>> from microgradlike.history import History
+    >>> ValidationRises(patience=1)(History(validation_losses=[0.5, 0.25, 0.375]))
+    'the validation loss was lowest in epoch 2 (0.25), and is 0.375 now, 1 epoch later'
     """
 
     patience: int = 10
@@ -129,7 +192,14 @@ class GradientNorm(Rule):
     """The gradient is next to zero: a minimum, or a plateau.
 
     Args:
-        below: the length of the gradient to get below.
+        below: the Euclidean length of the gradient to get below; the mean over the epoch's batches counts.
+
+    Raises:
+        ValueError: below is no number from 0 on.
+
+    >>> from microgradlike.history import History
+    >>> GradientNorm(0.01)(History(gradient_norms=[0.5, 0.001]))
+    "the gradient's norm 0.001 is below 0.01"
     """
 
     below: float
@@ -148,6 +218,13 @@ class TimeLimit(Rule):
 
     Args:
         seconds: of training, those before an interruption included.
+
+    Raises:
+        ValueError: seconds is no number from 0 on.
+
+    >>> from microgradlike.history import History
+    >>> TimeLimit(60)(History(seconds=[31.0, 62.0]))
+    '62.0 seconds have passed, the limit is 60'
     """
 
     seconds: float
@@ -174,7 +251,15 @@ class _Several(Rule):
 
 
 class AnyOf(_Several):
-    """One of several rules has a reason; `a | b` makes it."""
+    """One of several rules has a reason; `a | b` makes it.
+
+    Args:
+        rules: a tuple of rules.
+
+    >>> from microgradlike.history import History
+    >>> AnyOf((TargetLoss(0.1), TimeLimit(60)))(History(losses=[0.5], seconds=[62.0]))
+    '62.0 seconds have passed, the limit is 60'
+    """
 
     def __call__(self, history: History) -> str:
         return next(filter(None, (rule(history) for rule in self.rules)), "")
@@ -184,7 +269,15 @@ class AnyOf(_Several):
 
 
 class AllOf(_Several):
-    """Each of several rules has a reason; `a & b` makes it."""
+    """Each of several rules has a reason; `a & b` makes it.
+
+    Args:
+        rules: a tuple of rules.
+
+    >>> from microgradlike.history import History
+    >>> AllOf((TargetLoss(0.1), TimeLimit(60)))(History(losses=[0.5], seconds=[62.0]))
+    ''
+    """
 
     def __call__(self, history: History) -> str:
         reasons = [rule(history) for rule in self.rules]

@@ -83,7 +83,7 @@ def fit(
         model: a `Module` that gives a prediction, one Value or several, for the inputs of an example.
         data: examples: a table of `microgradlike.data`; a pair (X, t) of lists, numpy arrays or pandas
             frames; or a list of pairs (x, t).
-        loss: of a prediction and a target, for one example; by default the document's ½(y − t)², or
+        loss: of a prediction and a target, for one example; by default ½(y − t)², or
             `cross_entropy` where the model has several outputs and the targets are classes.
         optimizer: what moves the parameters; only those it was given are trained. By default SGD, lr=0.1.
         epochs: how many passes over the examples, at most.
