@@ -108,13 +108,9 @@ def __dir__() -> list[str]:
 if not TYPE_CHECKING:  # to a type checker, a module that has this would have every name
 
     def __getattr__(name: str) -> object:
-        from difflib import get_close_matches
+        from microgradlike.elsewhere import missing
 
-        same = [public for public in __all__ if public.lower() == name.lower()]
-        close = same or get_close_matches(name, __all__, n=1)
-        hint = f": did you mean {close[0]}?" if close else ": dir(microgradlike) lists what it has"
-        # Python adds such a hint in a terminal, notebooks do not; with the name alone, it is said once.
-        raise AttributeError(f"module 'microgradlike' has no attribute {name!r}{hint}", name=name)
+        raise missing("module 'microgradlike'", name, __all__, "dir(microgradlike) lists what it has")
 
 
 __all__ = [

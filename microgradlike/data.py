@@ -34,6 +34,12 @@ __all__ = [
     "yinyang",
 ]
 
+
+def __dir__() -> list[str]:
+    """What completion offers."""
+    return [*__all__, "__doc__"]
+
+
 _DELIMITERS = ",;\t|"
 _LONGEST_HINT = 40  # letters of a number that is written out
 _KNOWN = 1000  # different targets that are kept to be shared, and not looked at twice

@@ -568,7 +568,10 @@ def grad(y: Value, xs: Sequence[Value]) -> list[Value]:
     (12.0, 12.0)
     """
     if not isinstance(y, Value):
-        raise TypeError(f"grad differentiates one Value, not {y!r:.60}: for several, call jacobian")
+        raise TypeError(
+            f"grad differentiates one Value, not {y!r:.60}: "
+            + ("call it first: grad(f(x), [x])" if callable(y) else "for several, call jacobian")
+        )
     gradients = adjoints(y, xs)
     return [as_value(gradients.get(x, 0.0)) for x in xs]
 

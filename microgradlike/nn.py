@@ -1,4 +1,4 @@
-"""Neurons, layers and networks, with the names of the document.
+"""Neurons, layers and networks, with the names of a textbook: w, b, z, h, y.
 
 Neurons are numbered through the network. Neuron 3 computes z3 = w31·h1 + w32·h2 + b3, one node, and its
 activation h3, or y if it is the output.
@@ -20,12 +20,14 @@ import os
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, SupportsFloat
+from typing import TYPE_CHECKING, Any, Self, SupportsFloat
 
 from microgradlike import ops
 from microgradlike.engine import NOT_COMPUTED, Constant, Value, as_inputs, no_grad, real, record
 from microgradlike.files import write_atomically
 from microgradlike.ops import Op
+
+__all__ = ["ACTIVATIONS", "MLP", "Layer", "Module", "Neuron", "load"]
 
 #: What ``activation=`` may be called, with the constant operands that the operation takes besides z.
 ACTIVATIONS: dict[str, tuple[Op | None, tuple[float, ...]]] = {
@@ -46,6 +48,20 @@ ACTIVATIONS: dict[str, tuple[Op | None, tuple[float, ...]]] = {
 _stream = random.Random(3)  # for neurons and layers of their own: each gets other weights
 
 _FORMAT, _VERSION = "microgradlike model", 1
+
+
+def __dir__() -> list[str]:
+    """What completion offers."""
+    return [*__all__, "__doc__"]
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        from microgradlike.elsewhere import missing
+
+        otherwise = "functions, losses and optimizers are in the package itself, as mg.relu is"
+        raise missing(f"module {__name__!r}", name, __all__, otherwise)
 
 
 class Module:
@@ -84,11 +100,24 @@ class Module:
         return [(name, parameter) for parameter, name in names.items()]
 
     def parameters(self) -> list[Value]:
-        """The Values that training changes."""
+        """The Values that training changes, in the order of `named_parameters`.
+
+        >>> len(MLP(2, [2, 1]).parameters())
+        9
+        """
         return [parameter for _, parameter in self.named_parameters()]
 
     def zero_grad(self) -> None:
-        """Forget the gradients, before the next backward pass."""
+        """Forget the gradients of all parameters, before the next backward pass adds to them.
+
+        >>> neuron = Neuron(2, nonlin=False)
+        >>> neuron([3.0, 5.0]).backward()
+        >>> [w.grad for w in neuron.parameters()]
+        [3.0, 5.0, 1.0]
+        >>> neuron.zero_grad()
+        >>> [w.grad for w in neuron.parameters()]
+        [0.0, 0.0, 0.0]
+        """
         for parameter in self.parameters():
             parameter.grad = NOT_COMPUTED
 
@@ -96,6 +125,9 @@ class Module:
         """The number of the class that the outputs for one example stand for.
 
         Of several outputs it is that of the largest; one output stands for class 1 above the `threshold`.
+
+        Args:
+            outputs: what the model gives for one example: a number or Value, or a list of them.
 
         Raises:
             ValueError: an output is nan, which stands for nothing.
@@ -136,6 +168,9 @@ class Module:
                 try:
                     y = model(row)
                 except (TypeError, ValueError) as error:
+                    if isinstance(row, int | float) and vars(self).get("sizes", [0])[0] != 1:
+                        one = f"[{[*rows]!r:.60}]" if isinstance(rows, list | tuple) else "[[…]]"
+                        raise TypeError(f"predict takes a list of rows: for one, {one}") from None
                     raise type(error)(f"row {i}: {error}") from None
                 outputs.append([*map(float, y)] if isinstance(y, list) else float(y))
         return outputs
@@ -187,15 +222,27 @@ class Module:
         return rows
 
     def state_dict(self) -> dict[str, float]:
-        """The numbers of the parameters, by name."""
+        """The numbers of the parameters, by name, in the order of `named_parameters`.
+
+        >>> [*MLP(2, [1]).state_dict()]
+        ['w11', 'w12', 'b1']
+        """
         return {name: float(parameter.data) for name, parameter in self.named_parameters()}
 
     def load_state_dict(self, state: Mapping[str, SupportsFloat]) -> None:
         """Set the parameters to these numbers, all of them or, on an error, none.
 
+        Args:
+            state: a number, or a Value, for the name of each parameter, such as `state_dict` gives.
+
         Raises:
             KeyError: a name is missing or unknown.
             TypeError, ValueError: what stands under a name is not a finite real number.
+
+        >>> model = MLP(2, [1])
+        >>> model.load_state_dict({"w11": 1.0, "w12": -1.0, "b1": 0.5})
+        >>> model([3.0, 2.0]).data
+        1.5
         """
         if not isinstance(state, Mapping):
             raise TypeError(f"a dict of names and numbers is needed, not {state!r:.60}")
@@ -217,9 +264,23 @@ class Module:
 
         The numbers are written so that loading gives the same bits.
 
+        Args:
+            path: of the file, which is made or replaced.
+
         Raises:
             ValueError: a parameter is not finite.
             OSError: the file cannot be written; an earlier file of that name stays as it is.
+
+        >>> import os, tempfile
+        >>> model = MLP(2, [2, 1], seed=1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "model.json")
+        ...     model.save(path)
+        ...     same = load(path)  # a new network, as `MLP.from_file` makes it
+        ...     other = MLP(2, [2, 1], seed=2)
+        ...     other.load(path)  # one that is there already
+        >>> same, model.state_dict() == same.state_dict() == other.state_dict()
+        (MLP(2, [2, 1], activation='relu', output_activation='linear'), True)
         """
         state = {name: _finite(name, number) for name, number in self.state_dict().items()}
         about: dict[str, Any] = {
@@ -234,6 +295,12 @@ class Module:
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Set the parameters to those of a file that `save` wrote; on an error the model stays as it was.
+
+        The names of features and classes, the threshold and the scaling are taken over too. The example of
+        `save` shows it.
+
+        Args:
+            path: of the file.
 
         Raises:
             ValueError: the file is cut off, not a model, of another version, or of another model; the
@@ -395,7 +462,7 @@ class MLP(Module):
         activation: of the inner layers, one of `ACTIVATIONS`.
         output_activation: of the last layer.
         seed: of the initial weights; the same seed gives the same network everywhere. With the default
-            the document's 2-2-1 network learns XOR, where half of all seeds end in a local minimum.
+            the usual 2-2-1 network of textbooks learns XOR, where half of all seeds end in a local minimum.
 
     Called with a list of numbers or Values, it gives one Value for one output, else a list.
 
@@ -475,7 +542,10 @@ class MLP(Module):
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Self:
-        """The network of a file that `save` wrote, with its sizes and activations.
+        """The network of a file that `save` wrote, with its sizes and activations, as `microgradlike.nn.load`.
+
+        Args:
+            path: of the file.
 
         Raises:
             ValueError, OSError: as `load`.
@@ -500,6 +570,13 @@ class MLP(Module):
         network._take(path, content)  # what was read: a pipe cannot be read twice
         return network
 
+    if not TYPE_CHECKING:  # here, not in Module: neurons would take longer to find what they have
+
+        def __getattr__(self, name: str) -> object:
+            from microgradlike.elsewhere import missing_in_model
+
+            raise missing_in_model(self, name)
+
     def __repr__(self) -> str:
         return (
             f"MLP({self.sizes[0]}, {self.sizes[1:]}, activation={self.activation!r}, "
@@ -512,9 +589,19 @@ def load(path: str | os.PathLike[str]) -> MLP:
 
     (A model of a class of your own: make one, and call its ``load``.)
 
+    Args:
+        path: of the file.
+
     Raises:
         ValueError: the file is cut off, no model, of another version, or no MLP; the message says which.
         OSError: the file cannot be read.
+
+    >>> import os, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.json")
+    ...     MLP(2, [3, 1], activation="tanh").save(path)
+    ...     load(path)
+    MLP(2, [3, 1], activation='tanh', output_activation='linear')
     """
     return MLP.from_file(path)
 

@@ -55,10 +55,8 @@ class Op:
                 return operand.apply(self, operands)
         try:
             return float(self.forward(*operands))
-        except TypeError:
-            kinds = ", ".join(type(operand).__name__ for operand in operands)
-            each = f"of a list, write [{self.name}(x) for x in xs]"
-            raise TypeError(f"{self.name} takes real numbers or Values, not {kinds}; {each}") from None
+        except (TypeError, ValueError, ArithmeticError) as error:
+            raise type(error)(self._refusal(operands, error)) from None
 
     @functools.cached_property
     def arity(self) -> int | None:
@@ -77,6 +75,29 @@ class Op:
             (self.latex, self.latex_binding or self.binding) if latex else (self.text, self.binding)
         )
         return fill(template, operands, latex=latex), binding
+
+    def _refusal(self, operands: Sequence[Any], error: Exception) -> str:
+        """What to say of plain operands that forward refuses."""
+        if isinstance(error, TypeError):
+            takes = f"{self.name} takes real numbers or Values"
+            for wrong in operands:
+                if hasattr(wrong, "__iter__") or not hasattr(wrong, "__float__"):
+                    is_list = hasattr(wrong, "__iter__") and not isinstance(wrong, str | bytes)
+                    each = f"; of a list, write [{self.name}(x) for x in xs]" * (
+                        is_list and self.arity == 1
+                    )
+                    return f"{takes}, not {wrong!r:.60} ({type(wrong).__name__}){each}"
+            return f"{takes}, not {', '.join(type(operand).__name__ for operand in operands)}"
+        try:
+            numbers = [*map(float, operands)]
+        except OverflowError:  # of an int
+            return str(error)
+        if not numbers:
+            return str(error)
+        text, _ = self.write([(repr(a), "+" if a < 0 else "!") for a in numbers])
+        return (
+            f"{text:.200} is {'too large for a float' if isinstance(error, OverflowError) else 'undefined'}"
+        )
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"

@@ -59,8 +59,8 @@ def steps(loss: Value) -> "Steps":
           ``run()``, ``run(until="w31")``: all that are left, or some; ``reset()``: back to the beginning
         * ``question``, ``guess(0.38)``, ``guess({"w31": 0.009, "b3": "0.10"})``: hand mode, in which you
           work the next gradient out, and are told whether it is right, or which slip it shows
-        * ``coming``, ``position``, ``len(cursor)``, ``cursor[0]``, ``for step in cursor``: the steps; a `Step`
-          has node, gradient and contributions, and prints as its equations
+        * ``coming``, ``position``, ``len(cursor)``, ``cursor[0]``, ``for step in cursor``: the steps; each
+          has ``node`` and ``contributions``, and prints as its equations
         * ``save("steps.html")``: a page with a slider and keys; in a notebook the cursor shows it
 
     Raises:

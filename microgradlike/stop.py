@@ -38,7 +38,7 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> object:
         from microgradlike.elsewhere import missing
 
-        raise missing(f"module {__name__!r}", name, __all__)
+        raise missing(f"module {__name__!r}", name, __all__, f"dir({__name__}) lists what it has")
 
 
 class Rule(ABC):

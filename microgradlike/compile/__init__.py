@@ -14,7 +14,7 @@ from typing import Any
 
 from microgradlike.compile.choose import choose
 from microgradlike.compile.program import Program, Result, ResultWithOutputs, load
-from microgradlike.compile.scalars import NotNativeError, Scalars, lower
+from microgradlike.compile.scalars import NoRuleError, NotNativeError, Scalars, lower
 from microgradlike.engine import (
     Constant,
     Value,
@@ -139,18 +139,14 @@ def compile(  # noqa: A001
             name: value for name, value in given.items() if backend in _KNOWN_BY[name] and value is not None
         }
         arguments: dict[str, Any] = {"reduce": reduce, "allow_nan": allow_nan, "check": check}
-        try:
-            return Program(scalars, backend=backend, options=options, reason=reason, **arguments)
-        except NotNativeError as error:
-            if not reason:
-                raise
-            return Program(
-                scalars,
-                backend="numpy",
-                options={},
-                reason=str(error).partition(": compile")[0],
-                **arguments,
-            )
+        while True:
+            try:
+                return Program(scalars, backend=backend, options=options, reason=reason, **arguments)
+            except (NotNativeError, NoRuleError) as error:
+                if not reason:
+                    raise
+                backend = "python" if backend == "numpy" else "numpy"
+                options, reason = {}, str(error).partition(": ")[0]
 
 
 #: Which backends have which option.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from microgradlike import ops
-from microgradlike.compile.scalars import PAIRED, Line, Scalars
+from microgradlike.compile.scalars import PAIRED, Line, NoRuleError, Scalars
 from microgradlike.compile.schedule import (
     Array,
     Block,
@@ -150,7 +150,7 @@ class Printer:
             template, binding = _OVER_BATCH[instruction.kind]
             return fill(template, operands), binding
         if isinstance(instruction, OverRows):
-            template, binding = _OVER_ROWS[instruction.op]
+            template, binding = self.over_rows(instruction.op)
             written = fill(template, operands[:2]), binding
             return (fill("[0+] + [1+]", [written, operands[2]]), "+") if len(operands) > 2 else written
         return self.elementwise(instruction.op, instruction.operands, operands)
@@ -190,12 +190,24 @@ class Printer:
             )
         if op.arity is None:
             return self.stacked(op, [written])
+        if op.name not in self.namespace and not hasattr(self.namespace["np"], op.name):
+            raise self.no_rule(op, "rows.py")
         call = op.name if op.name in self.namespace else f"np.{op.name}"
         return f"{call}({', '.join(text for text, _ in written)})", "!"
 
+    def over_rows(self, op: Op) -> tuple[Template, str]:
+        """How a row is written whose operands are the rows of an array."""
+        if op not in _OVER_ROWS:
+            raise self.no_rule(op, "arrays.py")
+        return _OVER_ROWS[op]
+
+    def no_rule(self, op: Op, file: str) -> NoRuleError:
+        """The error for a row that nothing here and no function of numpy's is for."""
+        return NoRuleError(self.namespace["np"].__name__.partition(".")[0], op.name, file)
+
     def stacked(self, op: Op, lists: Sequence[Sequence[Written]]) -> Written:
         """Of several arrays, along a new first axis."""
-        template, binding = _OVER_ROWS[op]
+        template, binding = self.over_rows(op)
         stacks = [(f"stack({', '.join(text for text, _ in texts)})", "!") for texts in lists]
         return fill("[0!]", [(fill(template, stacks), binding)]) + "[0]", "!"
 

@@ -21,7 +21,7 @@ import numpy as np
 from microgradlike import ops
 from microgradlike.compile.batch import Arrays
 from microgradlike.compile.python import names_of
-from microgradlike.compile.scalars import AFTER, BEFORE, EACH, Line, NotNativeError, Scalars
+from microgradlike.compile.scalars import AFTER, BEFORE, EACH, Line, NoRuleError, NotNativeError, Scalars
 from microgradlike.compile.vector import Code, Module, Vector, fma, inf, nan, select, sqrt
 from microgradlike.ops import Op
 
@@ -202,6 +202,8 @@ def _applied(op: Op, operands: Sequence[Vector]) -> Vector:
         if exponent in _POWERS:
             return _POWERS[exponent](operands[0])
         return _pow(operands[0], operands[0].of(exponent))
+    if op.name not in ROWS:
+        raise NoRuleError("llvm", op.name, "llvm.py")
     return ROWS[op.name](*operands)
 
 

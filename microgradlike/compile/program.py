@@ -329,7 +329,7 @@ def load(backend: str) -> Callable[..., Any]:
     if backend == "llvm":
         if importlib.util.find_spec("numpy") is None or importlib.util.find_spec("llvmlite") is None:
             raise ModuleNotFoundError(
-                'the native backend needs llvmlite: pip install "microgradlike[native]"', name="llvmlite"
+                'the llvm backend needs llvmlite: pip install "microgradlike[native]"', name="llvmlite"
             )
         from microgradlike.compile.llvm import Llvm
 

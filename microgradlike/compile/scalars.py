@@ -36,6 +36,15 @@ class NotNativeError(ValueError):
     """A graph is not made for native code; the message says why."""
 
 
+class NoRuleError(ValueError):
+    """A backend has no translation of a row of the op table."""
+
+    def __init__(self, backend: str, row: str, file: str) -> None:
+        super().__init__(
+            f"the {backend} backend has no rule for {row}: add one to microgradlike/compile/{file}"
+        )
+
+
 @dataclass(frozen=True)
 class Line:
     """A line of a source: what it makes, of which shape, and how many scalar operations that stands for.
