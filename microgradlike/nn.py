@@ -542,7 +542,7 @@ class MLP(Module):
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Self:
-        """The network of a file that `save` wrote, with its sizes and activations, as `microgradlike.nn.load`.
+        """As `microgradlike.nn.load`: the network of a file that `save` wrote, with sizes and activations.
 
         Args:
             path: of the file.
