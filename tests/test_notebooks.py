@@ -11,6 +11,7 @@ import os
 import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -105,8 +106,15 @@ def content(output: Any) -> Any:
     return {kind: same.get(kind) or how.get(kind, plain)(text) for kind, text in output.data.items()}
 
 
+@pytest.fixture(scope="module")
+def fonts() -> None:
+    """The first import of matplotlib on a machine looks for fonts; where that takes long, it says so."""
+    if find_spec("matplotlib"):
+        import_module("matplotlib.font_manager")
+
+
 @every_notebook
-def test_a_notebook_gives_what_is_committed(path: Path, tmp_path: Path) -> None:
+def test_a_notebook_gives_what_is_committed(path: Path, tmp_path: Path, fonts: None) -> None:
     notebook = run(path, tmp_path)
     if "MICROGRADLIKE_KEEP" in os.environ:  # how the outputs in notebooks/ are made
         nbformat.write(notebook, path)
