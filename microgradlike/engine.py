@@ -460,11 +460,9 @@ class no_grad(ContextDecorator):  # noqa: N801  # as a function is named, since 
 def _refuse(op: Op, parents: tuple[Value, ...], error: Exception) -> NoReturn:
     """Raise the error of `float` or `math` again, in words that say which numbers it was about."""
     check_data(parents)
-    written = [(p.name, "!") if p.name else (repr(p.data), "+" if p.data < 0 else "!") for p in parents]
-    text, _ = op.write(written)
+    said = op.refused([(p.name, "!") if p.name else ops.written(p.data) for p in parents], error)
     named = dict.fromkeys(f"{p.name} = {p.data!r}" for p in parents if p.name)
-    problem = "too large for a float" if isinstance(error, OverflowError) else "undefined"
-    raise type(error)(f"{text} is {problem}" + (f" at {', '.join(named)}" if named else "")) from None
+    raise type(error)(said + (f" at {', '.join(named)}" if named else "")) from None
 
 
 def check_data(values: Sequence[Value]) -> None:

@@ -524,9 +524,7 @@ class MLP(Module):
     def parameters(self) -> list[Value]:
         parameters: list[Value] = []
         for layer in self.layers:
-            for neuron in layer.neurons:  # layer.parameters() takes longer, and a training asks often
-                parameters += neuron.w
-                parameters.append(neuron.b)
+            parameters += layer.parameters()
         return parameters
 
     def named_parameters(self) -> list[tuple[str, Value]]:

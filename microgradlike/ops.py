@@ -94,16 +94,26 @@ class Op:
             return str(error)
         if not numbers:
             return str(error)
-        text, _ = self.write([(repr(a), "+" if a < 0 else "!") for a in numbers])
-        return (
-            f"{text:.200} is {'too large for a float' if isinstance(error, OverflowError) else 'undefined'}"
-        )
+        return self.refused([*map(written, numbers)], error, 200)
+
+    def refused(
+        self, operands: Sequence[tuple[str, str]], error: Exception, most: int | None = None
+    ) -> str:
+        """What to say of written operands that forward refuses, of the expression so many letters at most."""
+        text, _ = self.write(operands)
+        problem = "too large for a float" if isinstance(error, OverflowError) else "undefined"
+        return f"{text[:most]} is {problem}"
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
 
     def __reduce__(self) -> tuple[Callable[..., "Op"], tuple[Any, ...]]:
         return named, (self.name,)
+
+
+def written(number: float) -> tuple[str, str]:
+    """A number as `Op.write` takes an operand."""
+    return repr(number), "+" if number < 0 else "!"
 
 
 def _row(

@@ -4,7 +4,7 @@ import html
 import operator
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, TypeAlias, overload
@@ -459,7 +459,8 @@ class Steps:
         """
         target = len(self)
         if until is not None:
-            value = self._value(until)
+            value = self._in_graph(until)
+            self._place(value)
             places = range(self.position, len(self))
             target = next((i for i in places if value in (self._nodes[i], *self._nodes[i].parents)), target)
         self._move(target)
@@ -546,9 +547,9 @@ class Steps:
         return f"∂{self.name(self.loss)}/∂{self.name(value)}"
 
     def _operand(self, key: Value | str, asked: Sequence[Value]) -> Value:
-        for value in asked:
-            if value is key or self.name(value) == key:
-                return value
+        value = key if isinstance(key, Value) else self._named(key, asked)
+        if value is not None and value in asked:
+            return value
         raise ValueError(
             f"the coming step asks for {', '.join(map(self.name, asked))}, not for {key!r:.60}"
         )
@@ -610,18 +611,24 @@ class Steps:
 
     def _place(self, key: Value | str) -> int:
         """Before which step a value comes first."""
-        value = self._value(key)
+        value = self._in_graph(key)
         if value in self._index:
             return self._index[value]
-        return next(i for i, node in enumerate(self._nodes) if value in node.parents)
+        for i, node in enumerate(self._nodes):
+            if value in node.parents:
+                return i
+        raise ValueError(f"{value!r:.60} is not in the graph of {self.name(self.loss)}")
 
-    def _value(self, key: Value | str) -> Value:
-        """A value of the graph, which may be given by its name."""
-        for node in self._nodes:
-            for value in (node, *node.parents):
-                if value is key or self.name(value) == key:
-                    return value
-        raise ValueError(f"{key!r:.60} is not in the graph of {self.name(self.loss)}")
+    def _in_graph(self, key: Value | str) -> Value:
+        """A value as it is, or the one of the graph that has this name."""
+        values = (value for node in self._nodes for value in (node, *node.parents))
+        value = key if isinstance(key, Value) else self._named(key, values)
+        if value is None:
+            raise ValueError(f"{key!r:.60} is not in the graph of {self.name(self.loss)}")
+        return value
+
+    def _named(self, key: str, values: Iterable[Value]) -> Value | None:
+        return next((value for value in values if self.name(value) == key), None)
 
     # ── Like a sequence ───────────────────────────────────────────────────────────────────────────────
 
