@@ -375,14 +375,13 @@ def _binary_cross_entropy_with_logits(z: float, t: float) -> float:
 
 
 def _cross_entropy(*operands: Any) -> Any:
-    # −log softmax(logits)[target], with all digits: also where the target has nearly all of the
-    # probability, so that the others must be counted alone, and where it has nearly none.
+    # −log softmax(logits)[target] = log Σ eᶻ⁻ᵐ − gap, m the largest. Neither term is negative, so nothing
+    # cancels; and where the target is the largest itself, log1p keeps the digits of all the others.
     *logits, target = operands
     largest, shares, chosen, others = _shares(logits, target)
     gap = sum(*(where(c, z - largest, 0.0) for c, z in zip(chosen, logits)))
-    near = log1p(quotient(sum(*others), exp(gap)))
-    loss = where(greater(gap, -1.0), near, log(sum(*shares)) - gap)
-    return where(sum(*chosen), loss, math.nan)
+    but_one = where(equal(gap, 0.0), sum(*others), sum(*shares) - 1.0)
+    return where(sum(*chosen), log1p(but_one) - gap, math.nan)
 
 
 def _cross_entropy_partials(out: Any, *operands: Any) -> tuple[Any, ...]:
@@ -473,7 +472,7 @@ hypot     = _row("hypot",     math.hypot, _hypot_partials)
 
 # Activations
 sigmoid    = _row("sigmoid",    _sigmoid,    lambda out, a: (out * (1.0 - out),), "σ", "σ([0])", r"\sigma\left([0]\right)")
-relu       = _row("relu",       _relu,       lambda out, a: (greater(a, 0.0),))
+relu       = _row("relu",       _relu,       lambda out, a: (greater(out, 0.0),))
 leaky_relu = _row("leaky_relu", _leaky_relu, lambda out, a, slope: (where(greater(a, 0.0), 1.0, slope), minimum(a, 0.0)))
 elu        = _row("elu",        _elu,        _elu_partials)
 selu       = _row("selu",       _selu,       lambda out, a: (_SELU_SCALE * _elu_partials(out, a, _SELU_ALPHA)[0],))

@@ -939,3 +939,63 @@ threading.Thread(target=late).start()
 def test_a_thread_that_outlives_the_program_computes_alone() -> None:
     pytest.importorskip("llvmlite")
     assert run(LATE) == ["True"]
+
+
+# ── The memory of the numpy backend ───────────────────────────────────────────────────────────────────
+
+
+def test_places_in_memory_are_taken_again() -> None:
+    deep = MLP(4, [16] * 20 + [1])
+    whole: Any = mg.compile(deep, [[0.0] * 4], deep.parameters(), backend="numpy")._whole
+    # Of each layer the backward pass needs h, in the place of z; besides, only the gradient by one layer.
+    assert whole._memory.count(16) in {20, 21}
+    forward: Any = mg.compile(deep, [[0.0] * 4], [], backend="numpy")._whole
+    assert forward._memory.count(16) == 2
+
+
+def outputs_of_blocks(function: Callable[[list[Value]], list[Value]]) -> None:
+    """Every output, and the gradient of the sum of them, beside those of the engine."""
+    x = [Value(0.0, f"x{i}") for i in range(1, 4)]
+    w = Value(1.5, "w")
+    *outputs, last = function([w * v for v in x])
+    program: Any = mg.compile(mg.sum([*outputs, last]), x, [w], outputs=outputs, backend="numpy", block=3)
+    rows = np.random.default_rng(0).uniform(-1, 1, (11, 3))
+    for n in (5, 11, 2, 1, 7):  # more and fewer blocks, and narrower ones
+        result = program(rows[:n])
+        expected, gradient = [], 0.0
+        for row in rows[:n]:
+            twin = Value(1.5)
+            values = function([twin * number for number in row.tolist()])
+            mg.sum(values).backward()
+            expected.append([v.data for v in values[:-1]])
+            gradient += twin.grad / n
+        assert result.outputs == pytest.approx(np.array(expected), abs=1e-12)
+        assert result.gradients == pytest.approx([gradient], abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda h: [*h, *(v.exp() for v in h), mg.sum(h)],
+        lambda h: [mg.sum(v.exp() * v for v in h), mg.sum(v.relu() + v.sin() for v in h), h[0]],
+        lambda h: [v.relu() for v in h],
+        lambda h: [*(v.relu() * v for v in h), *(v.relu().exp() for v in h)],
+        lambda h: [*(mg.minimum(v.exp()) for v in h), *(v.exp().tanh() for v in h), h[0]],
+        lambda h: [*(mg.prod([v.sin()]) for v in h), *(v.sin().exp() for v in h), h[0]],
+        lambda h: [mg.where(mg.greater(v.sin(), u), v.exp(), u * v) for u in h for v in h],
+        lambda h: [mg.maximum(*h), mg.cross_entropy([*h], 1), mg.logsumexp(h), h[2]],
+        lambda h: [h[0] * h[1] - h[1] * h[2], (h[0] * h[1]).exp() / (h[1] * h[2]).exp(), h[1]],
+    ],
+    ids=range(9),
+)
+def test_what_is_wanted_keeps_its_place(function: Callable[[list[Value]], list[Value]]) -> None:
+    outputs_of_blocks(function)
+
+
+def test_a_result_is_nobody_elses() -> None:
+    p = program("numpy", block=1)
+    first = p([[1.0, 2.0], [2.0, 5.0]])
+    kept = copy.deepcopy(first)
+    p([[7.0, 8.0], [9.0, 1.0]])
+    assert [*first.gradients] == [*kept.gradients]
+    assert first.outputs.tolist() == kept.outputs.tolist()

@@ -94,15 +94,15 @@ def compile(  # noqa: A001
         H = sigmoid(Z1)
         Z2 = W2 @ H + b2
         Y = sigmoid(Z2)
+        loss += (0.5 * (Y - T)**2).sum(axis=1, keepdims=True)
         dY = Y - T
         dZ2 = dY * (Y * (1.0 - Y))
-        dH = W2.T * dZ2
-        dZ1 = dH * (H * (1.0 - H))
-        loss += (0.5 * (Y - T)**2).sum(axis=1, keepdims=True)
-        dW1 += dZ1 @ X.T
-        db1 += dZ1.sum(axis=1, keepdims=True)
         dW2 += dZ2 @ H.T
         db2 += dZ2.sum(axis=1, keepdims=True)
+        dH = W2.T * dZ2
+        dZ1 = dH * (H * (1.0 - H))
+        dW1 += dZ1 @ X.T
+        db1 += dZ1.sum(axis=1, keepdims=True)
     loss /= n
     dW1 /= n
     db1 /= n

@@ -21,7 +21,6 @@ from microgradlike.compile.schedule import (
     MatrixProduct,
     Operand,
     OverBatch,
-    OverRows,
     View,
     arrays_of,
     schedule,
@@ -85,8 +84,7 @@ class Printer:
 
     Attributes:
         lines: what there is to read.
-        statements: the same, to be executed: where nothing else needs an operand, the result is written in
-            its place, which saves the time of getting memory.
+        statements: the same, to be executed.
     """
 
     def __init__(
@@ -96,77 +94,74 @@ class Printer:
         constants: Mapping[int, float],
         namespace: dict[str, Any],
     ) -> None:
-        self.constants, self.namespace = constants, namespace
+        self.results, self.constants, self.namespace = results, constants, namespace
         self.lines: list[Line] = []
-        self.statements: list[str] = []
-        self.inner: dict[Array, tuple[int, Written]] = {}
+        self.inner: dict[Array, tuple[Instruction, int, Written]] = {}
         self.comparisons = {
             i.out: i for i in instructions if isinstance(i, Elementwise) and i.op in _COMPARISONS
         }
         views = [o for i in instructions for o in i.operands if isinstance(o, View)]
-        self.uses = uses = Counter(array for view in views for array, _ in view.parts)
-        self.in_memory: dict[Array, None] = {}  # what a statement has made, and nobody wants to keep
+        uses = Counter(array for view in views for array, _ in view.parts)
         sliced = {array for view in views for array, rows in view.parts if not _is_whole(array, rows)}
+        outer = []
         for instruction in instructions:
             out = instruction.out
             written = self.write(instruction)
             nodes = sum(n >= 0 for n in out.members)
-            nodes += sum(self.inner[array][0] for array in arrays_of(instruction) if array in self.inner)
+            nodes += sum(self.inner[array][1] for array in arrays_of(instruction) if array in self.inner)
             short = len(written[0]) < LINE
             if short and not out.named and uses[out] == 1 and out not in sliced and out not in results:
-                self.inner[out] = nodes, written
+                self.inner[out] = instruction, nodes, written
             else:
                 self.lines.append(Line(out.name, written[0], out.shape, nodes))
-                self.statements.append(self.in_place(instruction) or f"{out.name} = {written[0]}")
-                if out not in results and out.columns is None:
-                    self.in_memory[out] = None
+                outer.append(instruction)
+        self.statements = self.execute(outer)
 
-    def in_place(self, instruction: Instruction) -> str:
-        out = instruction.out.name
-        if isinstance(instruction, OverBatch):
-            if instruction.kind == "rows" and instruction.out.rows > 1:  # the fastest way to add up rows
-                return f"{out} += {fill('[0^] @ ones', [self.operand(instruction.operands[0])])}"
-            return f"{out} += {self.write(instruction)[0]}"
-        if isinstance(instruction, MatrixProduct) and instruction.bias:
-            terms = [self.product(*term) for term in instruction.terms]
-            return (
-                f"{out} = {fill(each('[%d+]', ' + '), terms)}; {out} += {self.operand(instruction.bias)[0]}"
-            )
-        if isinstance(instruction, Elementwise) and instruction.op is ops.mul:
-            for this, other in (instruction.operands, reversed(instruction.operands)):
-                array = _whole(this)
-                if array in self.in_memory and self.uses[array] == 1 and array.rows == instruction.out.rows:
-                    factor = (self._is_inner(other) and self.comparison(other)) or self.operand(other)
-                    return f"{array.name} *= {factor[0]}; {out} = {array.name}"
-        return ""
+    def execute(self, instructions: Sequence[Instruction]) -> list[str]:
+        """The statements for the instructions that have a line."""
+        return [*map(self.statement, instructions)]
+
+    def statement(self, instruction: Instruction) -> str:
+        out, (text, _) = instruction.out, self.write(instruction)
+        if not isinstance(instruction, OverBatch):
+            return f"{out.name} = {text}"
+        if instruction.kind == "rows" and out.rows > 1:  # the fastest way to add up rows
+            text = fill("[0^] @ ones", [self.operand(instruction.operands[0])])
+        return f"{out.name} += {text}"
 
     def write(self, instruction: Instruction) -> Written:
         if isinstance(instruction, MatrixProduct):
             terms = [self.product(*term) for term in instruction.terms]
             terms += [self.operand(instruction.bias)] if instruction.bias else []
             return (fill(each("[%d+]", " + "), terms), "+") if len(terms) > 1 else terms[0]
+        if isinstance(instruction, Elementwise):
+            return self.elementwise(instruction.op, self.written(instruction))
         operands = [self.operand(operand) for operand in instruction.operands]
         if isinstance(instruction, OverBatch):
             template, binding = _OVER_BATCH[instruction.kind]
             return fill(template, operands), binding
-        if isinstance(instruction, OverRows):
-            template, binding = self.over_rows(instruction.op)
-            written = fill(template, operands[:2]), binding
-            return (fill("[0+] + [1+]", [written, operands[2]]), "+") if len(operands) > 2 else written
-        return self.elementwise(instruction.op, instruction.operands, operands)
+        template, binding = self.over_rows(instruction.op)
+        written = fill(template, operands[:2]), binding
+        return (fill("[0+] + [1+]", [written, operands[2]]), "+") if len(operands) > 2 else written
 
-    def elementwise(self, op: Op, operands: Sequence[Operand], written: list[Written]) -> Written:
-        if op is ops.mul:
+    def written(self, instruction: Elementwise) -> list[Written]:
+        """The operands: of a product in another order, and of a comparison maybe its truth, not 1 or 0."""
+        operands = instruction.operands
+        written = [*map(self.operand, operands)]
+        if instruction.op is ops.mul:
             # What has a name comes first, as in h(1 − h).
             by_length = sorted(zip(operands, written), key=lambda pair: len(pair[1][0]))
-            operands, written = [a for a, _ in by_length], [b for _, b in by_length]
+            operands, written = tuple(a for a, _ in by_length), [b for _, b in by_length]
             masks = [self.comparison(o) if self._is_inner(o) else None for o in operands]
             if sum(mask is not None for mask in masks) == 1:
                 written = sorted(
                     (mask or text for mask, text in zip(masks, written)), key=lambda w: w in masks
                 )
-        if op is ops.where and (mask := self.comparison(operands[0])):
-            written = [mask, *written[1:]]
+        if instruction.op is ops.where and self._is_inner(operands[0]):
+            written = [self.comparison(operands[0]) or written[0], *written[1:]]
+        return written
+
+    def elementwise(self, op: Op, written: list[Written]) -> Written:
         if op is ops.hypot and len(written) == 1:
             op = ops.abs
         if len(written) > (3 if op is ops.half_squared_error else _NESTED):
@@ -247,20 +242,13 @@ class Printer:
         if _is_literal(array, self.constants):  # among rows, a number is a row
             return f"np.array([[{self.operand(Loaded(array))[0]}]])", "!"
         if _is_whole(array, rows):
-            return self.inner[array][1] if array in self.inner else (array.name, "!")
+            return self.inner[array][2] if array in self.inner else (array.name, "!")
         if isinstance(rows, range):
             step = f":{rows.step}" if rows.step != 1 else ""
             return f"{array.name}[{rows.start}:{rows.stop}{step}]", "!"
         name = f"rows_{len(self.namespace) + 1}"
         self.namespace[name] = np.array(rows)
         return f"{array.name}[{name}]", "!"
-
-
-def _whole(operand: Operand) -> Array | None:
-    """The array of which an operand is all rows, in order."""
-    if isinstance(operand, View) and len(operand.parts) == 1 and _is_whole(*operand.parts[0]):
-        return operand.parts[0][0]
-    return None
 
 
 def _is_whole(array: Array, rows: Sequence[int]) -> bool:
@@ -322,6 +310,8 @@ class ArrayProgram:
         columns: of the batch, for each input array.
     """
 
+    printer = Printer
+
     def __init__(
         self,
         scalars: Scalars,
@@ -373,7 +363,7 @@ class ArrayProgram:
         if not sums and not s.outputs:
             return None
         kept = {*sums, *(array for array, _ in (s.outputs.parts if s.outputs else ()))}
-        printer = self._print([*s.each.instructions, *s.sums], kept)
+        printer = self._print(s.loop, kept)
         added = {array.name for array in sums}
         returned = [f"outputs.append({printer.operand(s.outputs)[0]})"] if s.outputs else []
         body = [f"{line.name} {'+' * (line.name in added)}= {line.expression}" for line in printer.lines]
@@ -390,7 +380,7 @@ class ArrayProgram:
         )
 
     def _print(self, instructions: Sequence[Instruction], results: Container[Array]) -> Printer:
-        printer = Printer(instructions, results, self.schedule.scalars.constants, self.namespace)
+        printer = self.printer(instructions, results, self.schedule.scalars.constants, self.namespace)
         self.lines += printer.lines
         return printer
 

@@ -1,17 +1,31 @@
 """The numpy backend: array instructions over blocks of the batch that stay in the processor's cache."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from microgradlike.compile.arrays import ArrayProgram, execute
+from microgradlike import ops
+from microgradlike.compile.arrays import ArrayProgram, Printer, execute
 from microgradlike.compile.batch import Arrays
 from microgradlike.compile.rows import functions
 from microgradlike.compile.scalars import Scalars
+from microgradlike.compile.schedule import (
+    Array,
+    Elementwise,
+    Instruction,
+    MatrixProduct,
+    View,
+    arrays_of,
+)
+from microgradlike.ops import Op
 
 #: What the arrays of a block may take, in bytes: what a processor has close by.
-_CACHE = 7 << 20
+_CACHE = 5 << 19
+
+#: As many examples a block has at most.
+_MOST = 8192
 
 #: Columns of the batch that are fewer than this are copied, which makes what reads them faster.
 _NARROW = 8
@@ -33,6 +47,101 @@ _NAMESPACE = {
 }
 
 
+#: What numpy has for an operator, and can be told where to write.
+_UFUNCS: dict[Op, str] = {
+    ops.add: "add",
+    ops.sub: "subtract",
+    ops.mul: "multiply",
+    ops.div: "divide",
+    ops.neg: "negative",
+}
+
+
+class InMemory(Printer):
+    """Prints statements that write to arrays which are there already.
+
+    To get memory and to give it back takes as long as the arithmetic, and what was written last is still
+    in the cache. So the place of an array is taken as soon as nobody needs what is in it: by a relu that
+    of its operand, and by a product with a derivative that of the gradient.
+
+    Attributes:
+        memory: of each array that is to be there, how many rows it has.
+        new: how many rows there are of what statements make themselves.
+    """
+
+    memory: list[int]
+    new: int
+
+    def execute(self, instructions: Sequence[Instruction]) -> list[str]:
+        self.memory, self.new = [], 0
+        reads = [self.reads(instruction) for instruction in instructions]
+        last = {array: i for i, arrays in enumerate(reads) for array in arrays}
+        places: dict[Array, int] = {}
+        free: defaultdict[int, list[int]] = defaultdict(list)  # places, by their numbers of rows
+        statements = []
+        for i, instruction in enumerate(instructions):
+            out = instruction.out
+            done = [array for array in reads[i] if last[array] == i and array in places]
+            if out.columns is not None or out in self.results or not self.written_to("", instruction):
+                statements.append(self.statement(instruction))
+                self.new += out.rows if out.columns is None else 0
+            else:
+                if not isinstance(instruction, MatrixProduct):  # which can't write to what it reads
+                    while done:
+                        array = done.pop()
+                        free[array.rows].append(places[array])
+                if not free[out.rows]:
+                    free[out.rows].append(len(self.memory))
+                    self.memory.append(out.rows)
+                places[out] = free[out.rows].pop()
+                statements.append(self.written_to(f"memory[{places[out]}]", instruction))
+            for array in done:
+                free[array.rows].append(places[array])
+        return statements
+
+    def reads(self, instruction: Instruction) -> list[Array]:
+        """The arrays that a statement reads, also those of which is made what stands within it."""
+        arrays: dict[Array, None] = {}
+        stack = [*arrays_of(instruction)]
+        while stack:
+            array = stack.pop()
+            if array not in arrays:
+                arrays[array] = None
+                if array in self.inner:
+                    stack.extend(arrays_of(self.inner[array][0]))
+        return [*arrays]
+
+    def written_to(self, place: str, instruction: Instruction) -> str:
+        """A statement that writes its result there; nothing, if numpy has none."""
+        out = instruction.out.name
+        if isinstance(instruction, MatrixProduct):
+            (weights, x), *more = instruction.terms
+            inner = weights.array.rows if weights.transposed else weights.array.columns
+            factors = f"{self.operand(weights)[0]}, {self.operand(x)[0]}"
+            text = f"{out} = np.{'multiply' if inner == 1 else 'matmul'}({factors}, out={place})"
+            terms = [self.product(*term) for term in more]
+            terms += [self.operand(instruction.bias)] if instruction.bias else []
+            return "; ".join([text, *(f"{out} += {term}" for term, _ in terms)])
+        if not isinstance(instruction, Elementwise) or View not in map(type, instruction.operands):
+            return ""
+        op, written = instruction.op, [text for text, _ in self.written(instruction)]
+        if op is ops.relu:
+            written, name = [written[0], "zeros"], "maximum"  # faster than with the number 0.0
+        else:
+            name = _UFUNCS.get(op) or ("" if op.name in self.namespace else op.name)
+        if getattr(getattr(np, name, None), "nin", 0) != len(written):
+            return ""
+        return f"{out} = np.{name}({', '.join(written)}, out={place})"
+
+    def statement(self, instruction: Instruction) -> str:
+        text = super().statement(instruction)
+        if isinstance(instruction, Elementwise) and instruction.op.arity is None:
+            # The least of one number is itself: the name of another array, whose place may be taken later.
+            name, _, expression = text.partition(" = ")
+            return f"{name} = np.array({expression})" if len(instruction.operands) == 1 else text
+        return text
+
+
 class Numpy(ArrayProgram):
     """A program for numpy.
 
@@ -42,17 +151,28 @@ class Numpy(ArrayProgram):
     """
 
     reads = Arrays
+    printer = InMemory
 
     def __init__(
         self, scalars: Scalars, roots: Sequence[int], outputs: Sequence[int], block: int | None = None
     ) -> None:
+        self._memory: list[int] = []
+        self._new = 0
         super().__init__(scalars, roots, outputs, {**_NAMESPACE})
-        s = self.schedule
-        arrays = [array for array, _ in s.inputs] + [i.out for i in s.each.instructions]
-        bytes_each = 8 * sum(array.rows for array in arrays) or 1
-        self.block = block or min(max(_CACHE // bytes_each // 64 * 64, 64), 8192)
+        rows = sum(array.rows for array, _ in self.schedule.inputs) + sum(self._memory) + self._new
+        self.block = block or min(max(_CACHE // (8 * rows or 1) // 64 * 64, 64), _MOST)
         self.where = f", blocks of {self.block:,} examples"
+        self._places = {
+            array: self.schedule.slice_of(array) for part in self.parts for array in part.results
+        }
         self._spare: list[dict[str, Any]] = []
+
+    def _print(self, instructions: Sequence[Instruction], results: Container[Array]) -> InMemory:
+        printer = super()._print(instructions, results)
+        assert isinstance(printer, InMemory)
+        self._memory += printer.memory
+        self._new += printer.new
+        return printer
 
     def run(self, batch: Any, parameters: Sequence[float]) -> tuple[Any, Any]:
         """The wanted numbers, one array; and the outputs, a row for each example (None: there are none)."""
@@ -60,8 +180,7 @@ class Numpy(ArrayProgram):
         known = np.zeros(s.length)
         known[:first] = parameters
         known[first : first + len(s.constants)] = s.constants
-        # The arrays of a run stay where they are until the next one takes their place: to give memory
-        # back and get it again costs more than all the arithmetic. Each thread takes names of its own.
+        # The arrays of a run stay for the next one. Each thread takes names of its own.
         try:
             names = self._spare.pop()
         except IndexError:
@@ -71,13 +190,20 @@ class Numpy(ArrayProgram):
             for part in self.parts:
                 for array, places in part.loaded:
                     names[array.name] = known[places]
-                head, body, tail = part.code
-                execute(head, names)
-                for _ in self._blocks(batch, names) if part.loop else [None]:
+                _, body, _ = part.code
+                if part.loop:
+                    for (
+                        array
+                    ) in part.results:  # head and tail in less time: sums are added up in their place
+                        names[array.name] = known[self._places[array]].reshape(array.shape)
+                    for _ in self._blocks(batch, names):
+                        execute(body, names)
+                    for array in part.results:
+                        known[self._places[array]] /= len(batch)
+                else:
                     execute(body, names)
-                execute(tail, names)
-                for array in part.results:
-                    known[s.slice_of(array)] = names[array.name].ravel()
+                    for array in part.results:
+                        known[self._places[array]] = names[array.name].ravel()
         outputs = names.pop("outputs")
         self._spare.append(names)
         if not s.outputs:
@@ -96,7 +222,15 @@ class Numpy(ArrayProgram):
                 x = block[columns]
                 names[array.name] = np.ascontiguousarray(x) if len(x) < _NARROW else x
             if "ones" not in names or len(names["ones"]) != block.shape[1]:
-                names["ones"] = np.ones((block.shape[1], 1))
+                self._make_room(names, block.shape[1])
             yield
         for array, _ in self.schedule.inputs:
             names.pop(array.name, None)
+
+    def _make_room(self, names: dict[str, Any], columns: int) -> None:
+        """Set what the statements take from outside, for a block of so many examples."""
+        whole = names.get("whole", [])
+        if any(array.shape[1] < columns for array in whole) or len(whole) < len(self._memory):
+            whole = names["whole"] = [np.empty((rows, columns)) for rows in self._memory]
+        names["memory"] = [array[:, :columns] for array in whole]
+        names["ones"], names["zeros"] = np.ones((columns, 1)), np.zeros(columns)

@@ -319,7 +319,8 @@ class _Lowering:
             operands = {Value(parent.data): self.of(parent) for parent in value.parents}
             whole: Any = op.forward(*operands)
             self.number |= operands
-            self.run(topological_order(whole), {whole})
+            order = topological_order(whole)
+            self.run(order, {*order})  # nothing is gathered: derivatives are made of the same numbers
             return self.number[whole]
         return self.scalars.instruction(op, [self.of(parent) for parent in value.parents])
 

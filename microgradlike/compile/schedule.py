@@ -137,6 +137,14 @@ class Schedule:
     length: int  # of that vector
     sums: list[OverBatch]
 
+    @property
+    def loop(self) -> list[Instruction]:
+        """What is done for every block: a sum at once after what it needs, which is in the cache then."""
+        place = {instruction.out: i for i, instruction in enumerate(self.each.instructions)}
+        steps: list[tuple[int, Instruction]] = list(enumerate(self.each.instructions))
+        steps += [(max(place.get(array, -1) for array in arrays_of(total)), total) for total in self.sums]
+        return [instruction for _, instruction in sorted(steps, key=lambda step: step[0])]
+
     def slice_of(self, array: Array) -> slice:
         """Where the members of an array that does not vary are in the vector."""
         i, member = next((i, n) for i, n in enumerate(array.members) if n >= 0)
@@ -494,7 +502,7 @@ def _name(s: Schedule) -> None:
 
 
 #: What the code of a backend calls by itself.
-_OWN = ("np", "blocks", "n", "ones", "outputs", "rows", "stack")
+_OWN = ("np", "blocks", "memory", "n", "ones", "outputs", "rows", "stack", "whole", "zeros")
 _TAKEN = (*keyword.kwlist, *dir(builtins), *ops.OPS, *_OWN)
 
 
