@@ -7,7 +7,7 @@
 4.0
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ContextDecorator, contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -298,14 +298,14 @@ def as_value(number: SupportsFloat) -> Value:
     return number if isinstance(number, Value) else Constant(number)
 
 
-def as_inputs(numbers: Collection[SupportsFloat], letter: str) -> list[Value]:
-    """Values as they are; any other real number as a leaf with a name: x1, x2, …
+def as_inputs(numbers: Iterable[SupportsFloat], names: Sequence[str]) -> list[Value]:
+    """Values as they are; any other real number as a leaf with a name.
 
-    >>> as_inputs([0.5, Value(2.0)], "x")
+    >>> as_inputs([0.5, Value(2.0)], numbered("x", 2))
     [Value(data=0.5, name='x1'), Value(data=2.0)]
     """
     values = []
-    for number, name in zip(numbers, _numbered(letter, len(numbers))):
+    for number, name in zip(numbers, names):
         if type(number) is float:  # Value(number, name), without the checks and the calls
             leaf = _new(Value)
             leaf.data = number
@@ -320,7 +320,8 @@ def as_inputs(numbers: Collection[SupportsFloat], letter: str) -> list[Value]:
 
 
 @lru_cache
-def _numbered(letter: str, n: int) -> tuple[str, ...]:
+def numbered(letter: str, n: int) -> tuple[str, ...]:
+    """The names x1, x2, …"""
     return tuple(f"{letter}{i}" for i in range(1, n + 1))
 
 
@@ -385,6 +386,7 @@ def _outside(number: float, values: Sequence[Value]) -> float:
 
 _off: ContextVar[int] = ContextVar("_off", default=0)  # so many `no_grad` are entered
 _is_off = _off.get
+_was_off = False  # whether one has been entered ever: until then, there is nothing to ask
 _new = object.__new__
 _REFUSALS = (ValueError, ZeroDivisionError, OverflowError, TypeError)
 
@@ -407,9 +409,9 @@ def record(op: Op, parents: tuple[Value, ...], name: str = "") -> Value:
             numbers = []
             for parent in parents:
                 numbers.append(parent.data)  # noqa: PERF401  # before Python 3.12 a comprehension takes longer
-            out = forward(*numbers)
-            numbers.insert(0, out)  # in less time than (out, *numbers) takes
-            evaluation = tuple(numbers)
+            operands = tuple(numbers)
+            out = forward(*operands)
+            evaluation = (out,) + operands  # noqa: RUF005  # in less time than (out, *operands) takes
     except _REFUSALS as error:
         _refuse(op, parents, error)
     if type(out) is not float:  # someone wrote what is no float to `data`
@@ -419,7 +421,7 @@ def record(op: Op, parents: tuple[Value, ...], name: str = "") -> Value:
     node.data = out
     node.grad = NOT_COMPUTED
     node.name = name
-    if _is_off():
+    if _was_off and _is_off():
         node.data = _outside(out, parents)
         node.op = None
         node.parents = node.evaluation = ()
@@ -444,6 +446,8 @@ class no_grad(ContextDecorator):  # noqa: N801  # as a function is named, since 
     """
 
     def __enter__(self) -> None:
+        global _was_off  # noqa: PLW0603
+        _was_off = True
         _off.set(_off.get() + 1)
 
     def __exit__(self, *_: object) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence, Sized
 from typing import Any, SupportsFloat, TypeAlias
 
 from microgradlike import ops
-from microgradlike.engine import Value, as_inputs, as_value, record
+from microgradlike.engine import Value, as_inputs, as_value, numbered, record
 from microgradlike.functions import relu
 from microgradlike.ops import Op
 
@@ -197,4 +197,5 @@ def _predictions_and_targets(predictions: Any, targets: Any) -> tuple[list[Value
         )
     if len(predictions) != len(targets) or len(targets) == 0:
         raise ValueError(f"there are {len(predictions)} predictions and {len(targets)} targets")
-    return [*map(as_value, predictions)], as_inputs(targets, "t")
+    values = [y if type(y) is Value else as_value(y) for y in predictions]
+    return values, as_inputs(targets, numbered("t", len(targets)))

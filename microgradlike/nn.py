@@ -23,7 +23,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, SupportsFloat
 
 from microgradlike import ops
-from microgradlike.engine import NOT_COMPUTED, Constant, Value, as_inputs, no_grad, real, record
+from microgradlike.engine import (
+    NOT_COMPUTED,
+    Constant,
+    Value,
+    as_inputs,
+    no_grad,
+    numbered,
+    real,
+    record,
+)
 from microgradlike.files import write_atomically
 from microgradlike.ops import Op
 
@@ -368,7 +377,7 @@ class Neuron(Module):
         self.b = Value(0.0, bias)
 
     def __call__(self, x: Sequence[SupportsFloat]) -> Value:
-        return self._activate(_inputs(x, len(self.w), self))
+        return self._activate(_inputs(x, numbered("x", len(self.w)), self))
 
     def _activate(self, x: Sequence[Value]) -> Value:
         operands = (*self.w, *x, self.b)
@@ -435,8 +444,9 @@ class Layer(Module):
         ]
 
     def __call__(self, x: Sequence[SupportsFloat]) -> Any:
-        values = _inputs(x, len(self.neurons[0].w), self)
-        return _one_or_list([neuron._activate(values) for neuron in self.neurons])
+        values = _inputs(x, numbered("x", len(self.neurons[0].w)), self)
+        outputs = [neuron._activate(values) for neuron in self.neurons]
+        return outputs[0] if len(outputs) == 1 else _Outputs(outputs)
 
     def parameters(self) -> list[Value]:
         parameters: list[Value] = []
@@ -512,14 +522,15 @@ class MLP(Module):
                 )
             )
             first += m
+        self._input_names = numbered("x", inputs)
 
     def __call__(self, x: Sequence[SupportsFloat]) -> Any:
-        values = _inputs(x, self.sizes[0], self)
+        values = _inputs(x, self._input_names, self)
         for layer in self.layers:
             inputs, values = values, []  # as in `record`, a loop takes less time than a comprehension
             for neuron in layer.neurons:
                 values.append(neuron._activate(inputs))
-        return _one_or_list(values)
+        return values[0] if len(values) == 1 else _Outputs(values)
 
     def parameters(self) -> list[Value]:
         parameters: list[Value] = []
@@ -617,18 +628,17 @@ def _find_parameters(value: Any, path: str = "") -> Iterator[tuple[str, Value]]:
             yield from _find_parameters(item, f"{path}.{key}" if path else str(key))
 
 
-def _inputs(x: Sequence[SupportsFloat], n: int, module: Module) -> list[Value]:
-    if not hasattr(x, "__len__"):
+def _inputs(x: Sequence[SupportsFloat], names: tuple[str, ...], module: Module) -> list[Value]:
+    try:
+        n = len(x)
+    except TypeError:
         if not isinstance(x, Iterable):
-            raise TypeError(f"{module!r} takes a list of {n}: write [x], not x")
+            raise TypeError(f"{module!r} takes a list of {len(names)}: write [x], not x") from None
         x = list(x)
-    if len(x) != n:
-        raise ValueError(f"{module!r} takes {n} inputs, got {len(x)}")
-    return as_inputs(x, "x")
-
-
-def _one_or_list(values: Sequence[Value]) -> Value | list[Value]:
-    return values[0] if len(values) == 1 else _Outputs(values)
+        n = len(x)
+    if n != len(names):
+        raise ValueError(f"{module!r} takes {len(names)} inputs, got {n}")
+    return as_inputs(x, names)
 
 
 class _Outputs(list[Value]):
