@@ -472,7 +472,7 @@ hypot     = _row("hypot",     math.hypot, _hypot_partials)
 
 # Activations
 sigmoid    = _row("sigmoid",    _sigmoid,    lambda out, a: (out * (1.0 - out),), "σ", "σ([0])", r"\sigma\left([0]\right)")
-relu       = _row("relu",       _relu,       lambda out, a: (greater(out, 0.0),))
+relu       = _row("relu",       _relu,       lambda out, a: (greater(a, 0.0),))
 leaky_relu = _row("leaky_relu", _leaky_relu, lambda out, a, slope: (where(greater(a, 0.0), 1.0, slope), minimum(a, 0.0)))
 elu        = _row("elu",        _elu,        _elu_partials)
 selu       = _row("selu",       _selu,       lambda out, a: (_SELU_SCALE * _elu_partials(out, a, _SELU_ALPHA)[0],))

@@ -1,7 +1,8 @@
 """The numpy backend: array instructions over blocks of the batch that stay in the processor's cache."""
 
 from collections import defaultdict
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from microgradlike.compile.schedule import (
     Array,
     Elementwise,
     Instruction,
+    Loaded,
     MatrixProduct,
+    Operand,
     View,
     arrays_of,
 )
@@ -71,6 +74,15 @@ class InMemory(Printer):
 
     memory: list[int]
     new: int
+
+    def __init__(
+        self,
+        instructions: Sequence[Instruction],
+        results: Container[Array],
+        constants: Mapping[int, float],
+        namespace: dict[str, Any],
+    ) -> None:
+        super().__init__([*_after_relu(instructions, constants)], results, constants, namespace)
 
     def execute(self, instructions: Sequence[Instruction]) -> list[str]:
         self.memory, self.new = [], 0
@@ -140,6 +152,23 @@ class InMemory(Printer):
             name, _, expression = text.partition(" = ")
             return f"{name} = np.array({expression})" if len(instruction.operands) == 1 else text
         return text
+
+
+def _after_relu(
+    instructions: Sequence[Instruction], constants: Mapping[int, float]
+) -> Iterator[Instruction]:
+    """The same, but what is above 0 is asked of a relu, not of its operand, whose place is free then."""
+    relus: dict[Operand, View] = {}
+    for instruction in instructions:
+        if isinstance(instruction, Elementwise):
+            operand, *other = instruction.operands
+            if instruction.op is ops.relu:
+                relus[operand] = View(((instruction.out, range(instruction.out.rows)),))
+            elif instruction.op is ops.greater and operand in relus:
+                [zero] = other
+                if isinstance(zero, Loaded) and [constants.get(n) for n in zero.array.members] == [0.0]:
+                    instruction = replace(instruction, operands=(relus[operand], zero))  # noqa: PLW2901
+        yield instruction
 
 
 class Numpy(ArrayProgram):
