@@ -983,10 +983,11 @@ def outputs_of_blocks(function: Callable[[list[Value]], list[Value]]) -> None:
         lambda h: [*(mg.minimum(v.exp()) for v in h), *(v.exp().tanh() for v in h), h[0]],
         lambda h: [*(mg.prod([v.sin()]) for v in h), *(v.sin().exp() for v in h), h[0]],
         lambda h: [mg.where(mg.greater(v.sin(), u), v.exp(), u * v) for u in h for v in h],
+        lambda h: [v.relu() + mg.greater(v, c) + ops.equal(v, 0.0) for c in (0.0, -0.25) for v in h],
         lambda h: [mg.maximum(*h), mg.cross_entropy([*h], 1), mg.logsumexp(h), h[2]],
         lambda h: [h[0] * h[1] - h[1] * h[2], (h[0] * h[1]).exp() / (h[1] * h[2]).exp(), h[1]],
     ],
-    ids=range(9),
+    ids=range(10),
 )
 def test_what_is_wanted_keeps_its_place(function: Callable[[list[Value]], list[Value]]) -> None:
     outputs_of_blocks(function)

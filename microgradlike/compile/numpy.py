@@ -19,6 +19,7 @@ from microgradlike.compile.schedule import (
     Loaded,
     MatrixProduct,
     Operand,
+    Schedule,
     View,
     arrays_of,
 )
@@ -194,7 +195,7 @@ class Numpy(ArrayProgram):
         self._places = {
             array: self.schedule.slice_of(array) for part in self.parts for array in part.results
         }
-        self._spare: list[dict[str, Any]] = []
+        self._spare: list[_Memory] = []
 
     def _print(self, instructions: Sequence[Instruction], results: Container[Array]) -> InMemory:
         printer = super()._print(instructions, results)
@@ -205,61 +206,86 @@ class Numpy(ArrayProgram):
 
     def run(self, batch: Any, parameters: Sequence[float]) -> tuple[Any, Any]:
         """The wanted numbers, one array; and the outputs, a row for each example (None: there are none)."""
-        s, first = self.schedule, len(parameters)
-        known = np.zeros(s.length)
-        known[:first] = parameters
-        known[first : first + len(s.constants)] = s.constants
-        # The arrays of a run stay for the next one. Each thread takes names of its own.
+        s = self.schedule
         try:
-            names = self._spare.pop()
+            memory = self._spare.pop()
         except IndexError:
-            names = {**self.namespace}
+            memory = _Memory(s, {**self.namespace}, self._memory)
+        names, known, sums = memory.names, memory.known, memory.all_sums
         names["n"], names["outputs"] = len(batch), []
+        known[: len(parameters)] = parameters
+        sums.fill(0.0)
         with np.errstate(all="ignore"):
             for part in self.parts:
                 for array, places in part.loaded:
                     names[array.name] = known[places]
                 _, body, _ = part.code
-                if part.loop:
-                    for (
-                        array
-                    ) in part.results:  # head and tail in less time: sums are added up in their place
-                        names[array.name] = known[self._places[array]].reshape(array.shape)
-                    for _ in self._blocks(batch, names):
+                if part.loop:  # head and tail in less time: what is added up is in its place already
+                    names |= memory.sums
+                    for _ in self._blocks(batch, memory):
                         execute(body, names)
-                    for array in part.results:
-                        known[self._places[array]] /= len(batch)
+                    sums /= len(batch)
                 else:
                     execute(body, names)
                     for array in part.results:
                         known[self._places[array]] = names[array.name].ravel()
-        outputs = names.pop("outputs")
-        self._spare.append(names)
+        numbers, outputs = known[self.wanted], names.pop("outputs")
+        self._spare.append(memory)
         if not s.outputs:
-            return known[self.wanted], None
+            return numbers, None
         outputs = np.concatenate(outputs, axis=1).T
         if len(outputs) < len(batch):  # nothing in them varies
             outputs = np.repeat(outputs[:1], len(batch), axis=0)
-        return known[self.wanted], outputs
+        return numbers, outputs
 
-    def _blocks(self, batch: Any, names: dict[str, Any]) -> Iterator[None]:
+    def _blocks(self, batch: Any, memory: "_Memory") -> Iterator[None]:
         """Set the input arrays, block after block; what they are of is not ours to keep."""
+        names = memory.names
         size = -(-len(batch) // -(-len(batch) // self.block))  # of one size, as far as it goes
         for start in range(0, len(batch), size):
             block = batch[start : start + size].T
             for (array, _), columns in zip(self.schedule.inputs, self.columns):
                 x = block[columns]
                 names[array.name] = np.ascontiguousarray(x) if len(x) < _NARROW else x
-            if "ones" not in names or len(names["ones"]) != block.shape[1]:
-                self._make_room(names, block.shape[1])
+            memory.make_room(block.shape[1])
             yield
         for array, _ in self.schedule.inputs:
             names.pop(array.name, None)
 
-    def _make_room(self, names: dict[str, Any], columns: int) -> None:
-        """Set what the statements take from outside, for a block of so many examples."""
-        whole = names.get("whole", [])
-        if any(array.shape[1] < columns for array in whole) or len(whole) < len(self._memory):
-            whole = names["whole"] = [np.empty((rows, columns)) for rows in self._memory]
-        names["memory"] = [array[:, :columns] for array in whole]
-        names["ones"], names["zeros"] = np.ones((columns, 1)), np.zeros(columns)
+
+class _Memory:
+    """What a run leaves for the next one. Each thread takes its own.
+
+    Args:
+        schedule: of the program.
+        names: what the code calls.
+        rows: of the arrays that it writes to.
+
+    Attributes:
+        names: for the code.
+        known: the vector of known numbers.
+        sums: the sums over the batch, by name: parts of the vector.
+        all_sums: the part of the vector with all of them.
+    """
+
+    def __init__(self, schedule: Schedule, names: dict[str, Any], rows: Sequence[int]) -> None:
+        self.names, self._rows = names, rows
+        self.known = np.zeros(schedule.length)
+        first = len(schedule.scalars.parameters)
+        self.known[first : first + len(schedule.constants)] = schedule.constants
+        arrays = [total.out for total in schedule.sums]
+        places = [schedule.slice_of(array) for array in arrays]
+        self.sums = {a.name: self.known[place].reshape(a.rows, -1) for a, place in zip(arrays, places)}
+        self.all_sums = self.known[places[0].start : places[-1].stop] if places else self.known[:0]
+        self._whole: list[Any] = []
+        self._columns = 0
+
+    def make_room(self, columns: int) -> None:
+        """Set what the code takes from outside, for a block of so many examples."""
+        if columns == self._columns:
+            return
+        if not self._whole or self._whole[0].shape[1] < columns:
+            self._whole = [np.empty((rows, columns)) for rows in self._rows]
+        self.names["memory"] = [array[:, :columns] for array in self._whole]
+        self.names["ones"], self.names["zeros"] = np.ones((columns, 1)), np.zeros(columns)
+        self._columns = columns
