@@ -4,8 +4,8 @@ from importlib.util import find_spec
 
 from microgradlike.compile.scalars import Scalars
 
-#: So many scalar operations become native code within a second, which then takes a half to a tenth of
-#: numpy's time. Ten thousand take five seconds, and a matrix library catches up.
+#: So many scalar operations become native code within a second, which then takes three quarters to a
+#: seventh of numpy's time. Ten thousand take five seconds, and a matrix library catches up.
 QUICK = 3_000
 
 #: Fewer scalar operations than this in an array instruction, and numpy's time is that of its calls.
