@@ -993,6 +993,21 @@ def test_what_is_wanted_keeps_its_place(function: Callable[[list[Value]], list[V
     outputs_of_blocks(function)
 
 
+def test_one_example_after_eight() -> None:
+    # The first column of arrays of eight numpy 2.4.6 negates wrongly.
+    def function(x: list[Value]) -> Value:
+        s = [v.sin() for v in x]
+        u = [-v for v in s]
+        return mg.sum(a.exp() * b + a for a, b in zip(u, s))
+
+    x = [Value(0.0, f"x{i}") for i in range(1, 4)]
+    p = mg.compile(function(x), x, [], backend="numpy")
+    rows = np.random.default_rng(0).uniform(-1, 1, (8, 3))
+    for n in (8, 1):
+        s = np.sin(rows[:n])
+        assert p.value(rows[:n]) == pytest.approx((np.exp(-s) * s - s).sum() / n, rel=1e-12)
+
+
 def test_a_result_is_nobody_elses() -> None:
     p = program("numpy", block=1)
     first = p([[1.0, 2.0], [2.0, 5.0]])

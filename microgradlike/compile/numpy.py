@@ -277,15 +277,18 @@ class _Memory:
         places = [schedule.slice_of(array) for array in arrays]
         self.sums = {a.name: self.known[place].reshape(a.rows, -1) for a, place in zip(arrays, places)}
         self.all_sums = self.known[places[0].start : places[-1].stop] if places else self.known[:0]
-        self._whole: list[Any] = []
-        self._columns = 0
+        self._room: list[Any] = []
+        self._columns = self._most = 0
 
     def make_room(self, columns: int) -> None:
         """Set what the code takes from outside, for a block of so many examples."""
         if columns == self._columns:
             return
-        if not self._whole or self._whole[0].shape[1] < columns:
-            self._whole = [np.empty((rows, columns)) for rows in self._rows]
-        self.names["memory"] = [array[:, :columns] for array in self._whole]
+        if columns > self._most:
+            self._room, self._most = [np.empty(rows * columns) for rows in self._rows], columns
+        # Not the first columns of wider arrays: numpy 2.4 negates some arrays with gaps wrongly.
+        self.names["memory"] = [
+            room[: rows * columns].reshape(rows, columns) for rows, room in zip(self._rows, self._room)
+        ]
         self.names["ones"], self.names["zeros"] = np.ones((columns, 1)), np.zeros(columns)
         self._columns = columns
