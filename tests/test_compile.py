@@ -993,6 +993,14 @@ def test_what_is_wanted_keeps_its_place(function: Callable[[list[Value]], list[V
     outputs_of_blocks(function)
 
 
+@every_backend
+@pytest.mark.parametrize("op", [ops.maximum, ops.minimum, ops.prod, ops.sum, ops.mean])
+def test_one_operand_within_an_expression(op: Any, backend: str) -> None:
+    x, w = Value(1.0, "x"), Value(2.0, "w")
+    for loss, expected in ((3.0 * x * op(x + w), 9.0), (op(x - w) ** 2, 1.0), (x - op(x - w), 2.0)):
+        assert mg.compile(loss, [x], [w], backend=backend).value([[1.0]]) == expected
+
+
 def test_one_example_after_eight() -> None:
     # The first column of arrays of eight numpy 2.4.6 negates wrongly.
     def function(x: list[Value]) -> Value:

@@ -171,6 +171,8 @@ class Printer:
             whole = self.stacked(op, [written[:half], written[half : 2 * half]])
             return (fill("[0+] + [1+]", [whole, written[-1]]), "+") if len(written) % 2 else whole
         if op in _ONE_BY_ONE:
+            if len(written) == 1:
+                return written[0]
             text = reduce(lambda a, b: f"np.{op.name}({a}, {b})", [text for text, _ in written])
             return text, "!"
         if op in _TEMPLATES:
