@@ -137,7 +137,10 @@ class InMemory(Printer):
             return "; ".join([text, *(f"{out} += {term}" for term, _ in terms)])
         if not isinstance(instruction, Elementwise) or View not in map(type, instruction.operands):
             return ""
-        op, written = instruction.op, [text for text, _ in self.written(instruction)]
+        op, operands = instruction.op, self.written(instruction)
+        if op is ops.add and operands[1][1] == "+":  # as an expression it is added from left to right
+            return ""
+        written = [text for text, _ in operands]
         if op is ops.relu:
             written, name = [written[0], "zeros"], "maximum"  # faster than with the number 0.0
         else:
