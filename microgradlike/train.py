@@ -279,7 +279,7 @@ class _Eager:
                 [loss] = self._losses([i])
         except (ArithmeticError, ValueError):
             return True  # the training will meet it, and say where
-        number = compiled.program.value(compiled.batch[i : i + 1])
+        number = compiled.program.value(compiled.batch.rows[i : i + 1])
         return not math.isfinite(loss.data) or abs(number - loss.data) <= 1e-6 * max(1.0, abs(loss.data))
 
     def gradient(self, indices: Sequence[int] | None) -> float:
@@ -326,21 +326,23 @@ class _Compiled:
     def __init__(self, program: Program, optimizer: Optimizer, table: Table) -> None:
         self.program, self.parameters = program, optimizer.parameters
         self.backend = program.backend
-        self.batch: Any
+        rows: Any
         if self.backend == "python":
-            self.batch = [[*x, *(t if isinstance(t, list) else [t])] for x, t in zip(*table)]
+            rows = [[*x, *(t if isinstance(t, list) else [t])] for x, t in zip(*table)]
         else:
             import numpy as np
 
-            self.batch = np.column_stack([np.array(column, np.float64) for column in table])
+            rows = np.column_stack([np.array(column, np.float64) for column in table])
+        self.batch = program.prepare(rows)
 
     def loss(self) -> float:
         return float(self.program.value(self.batch))
 
     def gradient(self, indices: Sequence[int] | None) -> float:
-        batch = self.batch
+        batch: Any = self.batch
         if indices is not None:
-            batch = [batch[i] for i in indices] if self.backend == "python" else batch[indices]
+            rows = batch.rows
+            batch = [rows[i] for i in indices] if self.backend == "python" else rows[indices]
         loss, gradients = self.program(batch)
         for parameter, gradient in zip(self.parameters, [*map(float, gradients)]):
             parameter.grad = gradient

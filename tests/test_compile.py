@@ -941,6 +941,134 @@ def test_a_thread_that_outlives_the_program_computes_alone() -> None:
     assert run(LATE) == ["True"]
 
 
+# ── Prepared batches ──────────────────────────────────────────────────────────────────────────────────
+
+
+@every_backend
+def test_a_prepared_batch_is_a_batch(backend: str) -> None:
+    p = program(backend)
+    rows = [[1.0, 2.0], [2.0, 5.0]]
+    batch = p.prepare(rows)
+    assert len(batch) == 2
+    assert repr(batch) == f"<Batch of 2 examples for {p!r}>"
+    for _ in range(2):
+        loss, gradients, outputs = p(batch)
+        assert (loss, [*gradients], [[*row] for row in outputs]) == (
+            EXPECTED[0],
+            [EXPECTED[1]],
+            [[3.0], [6.0]],
+        )
+        value, outputs = p.value(batch)
+        assert (value, [[*row] for row in outputs]) == (EXPECTED[0], [[3.0], [6.0]])
+    assert p(batch, [1.0]).loss == p(rows, [1.0]).loss == 5.0
+    summed = program(backend, reduce="sum")
+    assert summed(summed.prepare(rows)).loss == 2 * EXPECTED[0]
+
+
+@every_backend
+@pytest.mark.parametrize("kind", ["list", "array", "columns", "column-major"])
+def test_what_is_written_after_it_was_prepared_counts_for_nothing(kind: str, backend: str) -> None:
+    rows: Any = [[1.0, 2.0], [2.0, 5.0]]
+    if kind == "columns":
+        rows = {"x1": np.array([1.0, 2.0]), "x2": np.array([2.0, 5.0])}
+    elif kind != "list":
+        rows = np.array(rows, order="F" if kind == "column-major" else "C")
+    p = program(backend)
+    batch = p.prepare(rows)
+    if kind == "list":
+        rows[0][0] = rows[1][1] = 7.0
+    else:
+        for row in rows.values() if kind == "columns" else rows:
+            row[:] = 7.0
+    assert p(batch).loss == p.value(batch)[0] == EXPECTED[0]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_of_one_column_a_prepared_batch_is_a_copy_too(backend: str) -> None:
+    w, x = Value(3.0, "w"), Value(1.0, "x")
+    p = mg.compile((w * x - 1) ** 2, [x], [w], backend=backend)
+    rows = np.array([[1.0], [2.0]])
+    batch = p.prepare(rows)
+    rows[:] = 7.0
+    assert p(batch).loss == 14.5
+
+
+@every_backend
+def test_a_batch_that_was_prepared_for_another_program(backend: str) -> None:
+    p, other = program(backend), program(backend)
+    batch = other.prepare([[1.0, 2.0]])
+    for call in (p, p.value):
+        with pytest.raises(
+            ValueError, match=r"another program: write program\.prepare\(rows\) with this one"
+        ):
+            call(batch)
+    with pytest.raises(TypeError, match=r"a batch is a table"):
+        p.prepare(3.0)
+    with pytest.raises(ValueError, match="row 0 of the batch has 1 number"):
+        p.prepare([[1.0]])
+    with pytest.raises(ValueError, match="row 0 of the batch, x2, is nan"):
+        p.prepare([[1.0, nan]])
+
+
+@every_backend
+def test_a_check_of_a_prepared_batch(backend: str) -> None:
+    p = program(backend, check=True)
+    with pytest.raises(FloatingPointError, match=r"example 1 of the batch: .* is inf"):
+        p(p.prepare([[1.0, 2.0], [1e200, 1.0]]))
+
+
+def test_a_prepared_batch_of_many_blocks_in_four_threads() -> None:
+    model = MLP(9, [5, 3], activation="relu")
+    rng = np.random.default_rng(0)
+    rows = np.column_stack([rng.normal(size=(50, 9)), rng.integers(0, 3, 50)])
+    parameters = model.parameters()
+
+    def loss(x: list[Value], t: Value) -> Value:
+        return mg.cross_entropy(model(x), t)
+
+    p = mg.compile(loss, [[0.0] * 9, 0.0], parameters, backend="numpy", block=7)
+    batch, results = p.prepare(rows), []
+    thetas = [rng.normal(size=len(parameters)) for _ in range(4)]
+
+    def call(theta: Any) -> None:
+        results.append([(theta, p(batch, theta)) for _ in range(50)])
+
+    threads = [threading.Thread(target=call, args=[theta]) for theta in thetas]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 4
+    for theta, result in [pair for pairs in results for pair in pairs]:
+        expected = p(rows, theta)
+        assert result.loss == pytest.approx(expected.loss, rel=1e-13)
+        assert result.gradients == pytest.approx(expected.gradients, rel=1e-12, abs=1e-14)
+
+
+def test_what_depends_on_inputs_alone_is_computed_once() -> None:
+    w, x, t = Value(3.0, "w"), Value(1.0, "x"), Value(1.0, "t")
+    loss = (w * mg.sin(x) - mg.exp(t)) ** 2
+    p = mg.compile(loss, [x, t], [w], backend="numpy")
+    calls = []
+
+    def sin(a: Any) -> Any:
+        calls.append(a.shape)
+        return np.sin(a)
+
+    whole: Any = p._whole
+    assert [*map(str, whole.loop.given)] == ["A1 = np.sin(X)", "A3 = np.exp(T)"]
+    whole.namespace["np"] = type(
+        "np", (), {"__getattr__": lambda _, name: sin if name == "sin" else getattr(np, name)}
+    )()
+    rows = [[0.5, 1.0], [0.25, 2.0]]
+    batch = p.prepare(rows)
+    for _ in range(3):
+        p(batch)
+    assert calls == [(1, 2)]
+    p(rows)
+    assert calls == [(1, 2)] * 2
+
+
 # ── The memory of the numpy backend ───────────────────────────────────────────────────────────────────
 
 
@@ -948,9 +1076,46 @@ def test_places_in_memory_are_taken_again() -> None:
     deep = MLP(4, [16] * 20 + [1])
     whole: Any = mg.compile(deep, [[0.0] * 4], deep.parameters(), backend="numpy")._whole
     # Of each layer the backward pass needs h, in the place of z; besides, only the gradient by one layer.
-    assert whole._memory.count(16) in {20, 21}
+    assert whole.loop.memory.count(16) in {20, 21}
     forward: Any = mg.compile(deep, [[0.0] * 4], [], backend="numpy")._whole
-    assert forward._memory.count(16) == 2
+    assert forward.loop.memory.count(16) == 2
+
+
+def test_a_bias_takes_no_pass_of_its_own() -> None:
+    deep = MLP(3, [4, 4, 1])
+
+    def loss(x: list[Value], t: Value) -> Value:
+        return half_squared_error(deep(x), t)
+
+    whole: Any = mg.compile(loss, [[0.0] * 3, 0.0], deep.parameters(), backend="numpy")._whole
+    [part] = [part for part in whole.parts if part.loop]
+    made = [statement.partition(" ")[0] for statement in part.statements]
+    assert [name for name in made if "b" in name] == ["_dW3_db3", "_dW2_db2", "_dW1_db1"]
+    assert not any("; " in statement for statement in part.statements)  # where a bias would be added
+    assert {array.name for array in whole.loop.loaded} >= {"_W1_b1", "_W2_b2", "_W3_b3"}
+
+
+@pytest.mark.parametrize("sizes", [(2, 4, 4, 1), (9, 4, 1, 4, 3), (1, 3, 3, 3)], ids=str)
+def test_rows_of_ones_stay_so(sizes: tuple[int, ...]) -> None:
+    model = MLP(sizes[0], [*sizes[1:]], activation="relu")
+    parameters = model.parameters()
+    p = mg.compile(
+        lambda x: mg.sum(_list(model(x))), [[0.0] * sizes[0]], parameters, backend="numpy", block=4
+    )
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(23, sizes[0]))
+    for n in (23, 4, 9, 1, 23, 2):
+        got = p(rows[:n])
+        for parameter in parameters:
+            parameter.grad = 0.0
+        total = mg.mean(mg.sum(_list(model(row))) for row in rows[:n].tolist())
+        total.backward()
+        assert got.loss == pytest.approx(total.data, rel=1e-12, abs=1e-13)
+        assert got.gradients == pytest.approx([q.grad for q in parameters], rel=1e-12, abs=1e-13)
+
+
+def _list(outputs: Any) -> list[Value]:
+    return outputs if isinstance(outputs, list) else [outputs]
 
 
 def outputs_of_blocks(function: Callable[[list[Value]], list[Value]]) -> None:

@@ -171,20 +171,22 @@ def test_any_graph(backend: str, order: int, graph: Graph, seed: int, size: int,
     inputs = [leaf for leaf, each in zip(leaves, is_input) if each]
     program = mg.compile(loss, inputs, wrt, outputs=outputs, reduce=reduce, backend=backend)
     batch = [[x for x, each in zip(row, is_input) if each] for row in examples]
-    got = program(batch)
+    prepared = program.prepare(batch)
+    got, again = program(batch), program(prepared)
 
     # The same eagerly, one example at a time.
     at = {node: i for i, node in enumerate([*leaves, *results])}
     total, total_ulps = [0.0] * (1 + len(wrt)), [0.0] * (1 + len(wrt))
     output_ulps: list[list[float]] = []
-    for row, got_outputs in zip(examples, got.outputs, strict=True):
+    for row, *both in zip(examples, got.outputs, again.outputs, strict=True):
         own_leaves, own_results = graph.record(row)
         own = [*own_leaves, *own_results]
         own_loss = target(own_leaves, own_results)
         output_ulps.append([rounding(own[at[output]]) for output in outputs])
-        for output, number in zip(outputs, got_outputs, strict=True):
-            node = own[at[output]]
-            assert_near(number, node.data, rounding(node), "an output")
+        for got_outputs in both:
+            for output, number in zip(outputs, got_outputs, strict=True):
+                node = own[at[output]]
+                assert_near(number, node.data, rounding(node), "an output")
         own_wrt = [own[at[w]] for w in wrt]
         gradients = grad(own_loss, own_wrt)
         for node in own:
@@ -197,15 +199,16 @@ def test_any_graph(backend: str, order: int, graph: Graph, seed: int, size: int,
         total = [a + b for a, b in zip(total, expected)]
         total_ulps = [a + b + abs(c) * ULP for a, b, c in zip(total_ulps, ulps, expected)]
     scale = 1 if reduce == "sum" else size
-    assert_near(got.loss, total[0] / scale, total_ulps[0] / scale, "the loss")
-    for i, number in enumerate(got.gradients, 1):
-        assert_near(number, total[i] / scale, total_ulps[i] / scale, f"gradient {i}")
-    value, again = program.value(batch)
-    assert_near(value, total[0] / scale, total_ulps[0] / scale, "the value")
-    # The forward part alone may batch other rows together, and add in another order.
-    for row, other, ulps in zip(again, got.outputs, output_ulps, strict=True):
-        for number, wanted, ulp in zip(row, other, ulps, strict=True):
-            assert_near(number, wanted, 2 * ulp, "an output of value")
+    for result in (got, again):
+        for i, number in enumerate([result.loss, *result.gradients]):
+            assert_near(number, total[i] / scale, total_ulps[i] / scale, f"the loss or gradient {i}")
+    for each in (batch, prepared):
+        value, of_value = program.value(each)
+        assert_near(value, total[0] / scale, total_ulps[0] / scale, "the value")
+        # The forward part alone may batch other rows together, and add in another order.
+        for row, other, ulps in zip(of_value, got.outputs, output_ulps, strict=True):
+            for number, wanted, ulp in zip(row, other, ulps, strict=True):
+                assert_near(number, wanted, 2 * ulp, "an output of value")
 
 
 # ── Random networks ───────────────────────────────────────────────────────────────────────────────────
@@ -266,17 +269,22 @@ def test_any_network(backend: str, seed: int, size: int) -> None:
     parameters = [Value(rng.uniform(-1, 1), f"w{i}") for i in range(rng.randint(1, 30))]
     inputs = [Value(x, f"x{i}") for i, x in enumerate(batch[0])]
     loss, *outputs = random_network(random.Random(seed), inputs, parameters)
-    program = mg.compile(loss, inputs, [*parameters, *inputs], outputs=outputs, backend=backend)
-    got = program(batch)
+    block = rng.choice([None, 1, 2]) if backend == "numpy" else None
+    wrt = [*parameters, *inputs]
+    program = mg.compile(loss, inputs, wrt, outputs=outputs, backend=backend, block=block)
+    got, again = program(batch), program(program.prepare(batch))
 
     total, ulps = [0.0] * (1 + len(parameters) + count), [0.0] * (1 + len(parameters) + count)
-    for row, numbers in zip(batch, got.outputs, strict=True):
+    for row, *both in zip(batch, got.outputs, again.outputs, strict=True):
         own = [Value(x) for x in row]
         own_loss, *own_outputs = random_network(random.Random(seed), own, parameters)
-        for number, node in zip(numbers, own_outputs, strict=True):
-            assert_near(number, node.data, rounding(node), "an output")
+        for numbers in both:
+            for number, node in zip(numbers, own_outputs, strict=True):
+                assert_near(number, node.data, rounding(node), "an output")
         for i, value in enumerate([own_loss, *grad(own_loss, [*parameters, *own])]):
             total[i] += value.data / size
             ulps[i] += rounding(value) / size
-    for i, (number, expected, ulp) in enumerate(zip([got.loss, *got.gradients], total, ulps, strict=True)):
-        assert_near(number, expected, ulp, f"the loss or gradient {i}")
+    for result in (got, again):
+        numbers = [result.loss, *result.gradients]
+        for i, (number, expected, ulp) in enumerate(zip(numbers, total, ulps, strict=True)):
+            assert_near(number, expected, ulp, f"the loss or gradient {i}")

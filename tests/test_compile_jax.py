@@ -439,6 +439,7 @@ def test_other_backends_have_no_jax_function(backend: str) -> None:
 # ── Several devices, several processes ────────────────────────────────────────────────────────────────
 
 DEVICES = """
+import math
 import sys
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -455,6 +456,10 @@ for size in (1, 7, 8, 9, 1001):
     for p in (eight, five):
         assert_equal(p(B), one(B))
         assert_equal(p(jnp.asarray(B, jnp.float32)), one(B.astype(np.float32)))
+        prepared = p.prepare(B)
+        assert_equal(p(prepared), one(one.prepare(B)))
+        assert_equal(p(prepared), one(B))
+        assert math.isclose(p.value(prepared), one(B).loss)
 assert_equal(network("jax", reduce="sum")(B), network("numpy", reduce="sum")(B), 1e-9)
 assert_equal(network("jax", dtype="float32")(B), one(B), 1e-4)
 
@@ -480,6 +485,7 @@ with with_x64():
         for p in (eight, five):
             there = jax.device_put(B, NamedSharding(mesh, PartitionSpec(mesh.axis_names[0])))
             assert_equal(p(there), one(jnp.asarray(B)))
+            assert_equal(p(p.prepare(there)), one(jnp.asarray(B)))
     there = jax.device_put(B, NamedSharding(meshes[2], PartitionSpec(("a", "b"))))
     assert_equal(eight(there), one(jnp.asarray(B)))
     bad = jax.device_put(np.where(B > 1.99, np.nan, B), NamedSharding(meshes[0], PartitionSpec("batch")))

@@ -150,9 +150,10 @@ def test_of_inputs_a_batch_at_a_time(op: Op, backend: str) -> None:
             backend=backend,
             allow_nan=True,
         )
-        for xs, got in zip(batch, program(batch).outputs, strict=True):
-            if not is_otherwise(op, xs, backend):
-                assert_same(op, xs, got, "an output")
+        for rows in (batch, program.prepare(batch)):
+            for xs, got in zip(batch, program(rows).outputs, strict=True):
+                if not is_otherwise(op, xs, backend):
+                    assert_same(op, xs, got, "an output")
 
 
 @every_backend

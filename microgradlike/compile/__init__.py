@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from microgradlike.compile.choose import choose
-from microgradlike.compile.program import Program, Result, ResultWithOutputs, load
+from microgradlike.compile.program import Batch, Program, Result, ResultWithOutputs, load
 from microgradlike.compile.scalars import NoRuleError, NotNativeError, Scalars, lower
 from microgradlike.engine import (
     Constant,
@@ -26,7 +26,7 @@ from microgradlike.engine import (
 )
 from microgradlike.formula import with_recording
 
-__all__ = ["Program", "Result", "ResultWithOutputs", "compile"]
+__all__ = ["Batch", "Program", "Result", "ResultWithOutputs", "compile"]
 
 
 def compile(  # noqa: A001

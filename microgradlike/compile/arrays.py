@@ -90,7 +90,7 @@ class Printer:
     def __init__(
         self,
         instructions: Sequence[Instruction],
-        results: Container[Array],
+        results: Collection[Array],
         constants: Mapping[int, float],
         namespace: dict[str, Any],
     ) -> None:
@@ -103,7 +103,6 @@ class Printer:
         views = [o for i in instructions for o in i.operands if isinstance(o, View)]
         uses = Counter(array for view in views for array, _ in view.parts)
         sliced = {array for view in views for array, rows in view.parts if not _is_whole(array, rows)}
-        outer = []
         for instruction in instructions:
             out = instruction.out
             written = self.write(instruction)
@@ -114,12 +113,13 @@ class Printer:
                 self.inner[out] = instruction, nodes, written
             else:
                 self.lines.append(Line(out.name, written[0], out.shape, nodes))
-                outer.append(instruction)
-        self.statements = self.execute(outer)
+        self.statements = self.execute(instructions)
 
     def execute(self, instructions: Sequence[Instruction]) -> list[str]:
-        """The statements for the instructions that have a line."""
-        return [*map(self.statement, instructions)]
+        """The statements."""
+        return [
+            self.statement(instruction) for instruction in instructions if instruction.out not in self.inner
+        ]
 
     def statement(self, instruction: Instruction) -> str:
         out, (text, _) = instruction.out, self.write(instruction)
@@ -286,10 +286,11 @@ class Part:
 
     @cached_property
     def code(self) -> tuple[list[CodeType], list[CodeType], list[CodeType]]:
-        return _compiled(self.head), _compiled(self.statements), _compiled(self.tail)
+        return compiled(self.head), compiled(self.statements), compiled(self.tail)
 
 
-def _compiled(lines: Sequence[str]) -> list[CodeType]:
+def compiled(lines: Sequence[str]) -> list[CodeType]:
+    """Statements in chunks, for `execute`."""
     chunks = ("\n".join(lines[i : i + _CHUNK]) for i in range(0, len(lines), _CHUNK))
     return [compile(chunk, "<microgradlike.compile>", "exec") for chunk in chunks]
 
@@ -313,6 +314,7 @@ class ArrayProgram:
     """
 
     printer = Printer
+    loop: Printer  # of what is done for every block
 
     def __init__(
         self,
@@ -331,7 +333,7 @@ class ArrayProgram:
         self.source = "\n".join(part.source for part in self.parts)
         self.legend = self._legend()
         self.wanted = np.array([s.place[n] for n in roots])
-        self.columns = [_as_slice(columns) for _, columns in s.inputs]
+        self.columns = [as_slice(columns) for _, columns in s.inputs]
 
     def _legend(self) -> dict[str, list[str]]:
         s, scalars = self.schedule, self.schedule.scalars
@@ -365,7 +367,7 @@ class ArrayProgram:
         if not sums and not s.outputs:
             return None
         kept = {*sums, *(array for array, _ in (s.outputs.parts if s.outputs else ()))}
-        printer = self._print(s.loop, kept)
+        printer = self.loop = self._print(s.loop, kept)
         added = {array.name for array in sums}
         returned = [f"outputs.append({printer.operand(s.outputs)[0]})"] if s.outputs else []
         body = [f"{line.name} {'+' * (line.name in added)}= {line.expression}" for line in printer.lines]
@@ -381,7 +383,7 @@ class ArrayProgram:
             tail=[f"{array.name} /= n" for array in sums],
         )
 
-    def _print(self, instructions: Sequence[Instruction], results: Container[Array]) -> Printer:
+    def _print(self, instructions: Sequence[Instruction], results: Collection[Array]) -> Printer:
         printer = self.printer(instructions, results, self.schedule.scalars.constants, self.namespace)
         self.lines += printer.lines
         return printer
@@ -401,6 +403,7 @@ def execute(code: Sequence[CodeType], names: dict[str, Any]) -> None:
         exec(chunk, names)
 
 
-def _as_slice(columns: list[int]) -> slice | list[int]:
+def as_slice(columns: list[int]) -> slice | list[int]:
+    """The same columns, as a slice if they are next to each other."""
     first, last = columns[0], columns[-1]
     return slice(first, last + 1) if columns == [*range(first, last + 1)] else columns

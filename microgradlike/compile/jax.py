@@ -10,9 +10,10 @@ that the largest of some numbers is none of them: where that matters, an array i
 """
 
 import sys
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -118,6 +119,10 @@ class OnDevices(Arrays):
                 self.refuse_nan(row, self.names[column])
         return batch
 
+    @staticmethod
+    def copy(batch: Any) -> Any:
+        return batch if isinstance(batch, jax.Array) else batch.copy()
+
 
 # ── Programs ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -164,7 +169,7 @@ class Jax(ArrayProgram):
         self.where = f", {self.dtype} on {count} device{'s' * (count > 1)} ({kind})"
         self._jitted: dict[Any, Callable[..., Any]] = {}  # by where the results go
 
-    def _print(self, instructions: Sequence[Instruction], results: Container[Array]) -> Printer:
+    def _print(self, instructions: Sequence[Instruction], results: Collection[Array]) -> Printer:
         printer = super()._print(instructions, results)
         # Which operand of a maximum is the largest, its derivative asks by a comparison with the maximum.
         compared = {
@@ -275,15 +280,23 @@ class Jax(ArrayProgram):
 
     def run(self, batch: Any, parameters: Sequence[float]) -> tuple[Any, Any]:
         """The wanted numbers, one array; and the outputs, a row for each example (None: there are none)."""
-        if self.dtype == "float64":
-            with jax.enable_x64(True):
-                return self._run(batch, parameters)
-        # On accelerators, products of float32 have fewer digits than that, unless one asks for them.
-        with jax.default_matmul_precision(jax.config.jax_default_matmul_precision or "float32"):
-            return self._run(batch, parameters)
+        with self._as_set():
+            return self._run(batch if isinstance(batch, _Shared) else self._shared_out(batch), parameters)
 
-    def _run(self, batch: Any, parameters: Sequence[float]) -> tuple[Any, Any]:
-        parts, shards, mesh = self._shared_out(batch)
+    def prepare(self, batch: Any) -> "_Shared":
+        """The batch on the devices."""
+        with self._as_set():
+            return self._shared_out(batch)
+
+    def _as_set(self) -> AbstractContextManager[Any]:
+        context: AbstractContextManager[Any] = jax.enable_x64(True)
+        if self.dtype == "float32":
+            # On accelerators, products have fewer digits than that, unless one asks for them.
+            context = jax.default_matmul_precision(jax.config.jax_default_matmul_precision or "float32")
+        return context
+
+    def _run(self, batch: "_Shared", parameters: Sequence[float]) -> tuple[Any, Any]:
+        parts, shards, mesh = batch
         key = shards, mesh
         if key not in self._jitted:
             # Every process has to see the results; jax alone would leave them where they are.
@@ -295,8 +308,7 @@ class Jax(ArrayProgram):
         numbers, outputs = self._jitted[key](np.asarray(parameters, self.dtype), parts)
         return np.array(numbers, np.float64), None if outputs is None else np.array(outputs, np.float64)
 
-    def _shared_out(self, batch: Any) -> tuple[list[Any], int, Mesh | None]:
-        """The batch on the devices: what can be shared out evenly, and the examples that are left."""
+    def _shared_out(self, batch: Any) -> "_Shared":
         if isinstance(batch, jax.Array) and len(batch.sharding.device_set) > 1:
             sharding, mesh = batch.sharding, None
             shards = len(batch) // sharding.shard_shape(batch.shape)[0]
@@ -304,15 +316,24 @@ class Jax(ArrayProgram):
                 # An axis of another type than Auto would have to be followed through every instruction.
                 mesh = Mesh(sharding.mesh.devices, sharding.mesh.axis_names)
                 batch = jax.device_put(batch, NamedSharding(mesh, sharding.spec))
-            return [batch], shards, mesh
+            return _Shared([batch], shards, mesh)
         if not isinstance(batch, jax.Array):
             batch = np.asarray(batch, self.dtype)
         shards = self.mesh.size
         if shards == 1:
-            return [jax.device_put(batch, self.mesh.devices.flat[0])], 1, None
+            return _Shared([jax.device_put(batch, self.mesh.devices.flat[0])], 1, None)
         specs = PartitionSpec("batch"), PartitionSpec()
         parts = zip(_cut(batch, shards), specs)
-        return [_put(part, NamedSharding(self.mesh, spec)) for part, spec in parts], shards, self.mesh
+        shared = [_put(part, NamedSharding(self.mesh, spec)) for part, spec in parts]
+        return _Shared(shared, shards, self.mesh)
+
+
+class _Shared(NamedTuple):
+    """A batch on the devices: what can be shared out evenly, and the examples that are left."""
+
+    parts: list[Any]
+    shards: int
+    mesh: Mesh | None
 
 
 def _cut(batch: Any, shards: int) -> list[Any]:

@@ -1,32 +1,35 @@
 """The numpy backend: array instructions over blocks of the batch that stay in the processor's cache."""
 
 from collections import defaultdict
-from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from microgradlike import ops
-from microgradlike.compile.arrays import ArrayProgram, Printer, execute
+from microgradlike.compile.arrays import ArrayProgram, Part, Printer, as_slice, compiled, execute
 from microgradlike.compile.batch import Arrays
 from microgradlike.compile.rows import functions
 from microgradlike.compile.scalars import Scalars
 from microgradlike.compile.schedule import (
     Array,
+    Block,
     Elementwise,
     Instruction,
     Loaded,
     MatrixProduct,
     Operand,
-    Schedule,
+    OverBatch,
     View,
     arrays_of,
 )
+from microgradlike.notation import fill
 from microgradlike.ops import Op
 
-#: What the arrays of a block may take, in bytes: what a processor has close by.
-_CACHE = 5 << 19
+#: What the arrays that the code makes for a block may take, in bytes: what a processor has close by.
+_CACHE = 28 << 16
 
 #: As many examples a block has at most.
 _MOST = 8192
@@ -68,26 +71,62 @@ class InMemory(Printer):
     in the cache. So the place of an array is taken as soon as nobody needs what is in it: by a relu that
     of its operand, and by a product with a derivative that of the gradient.
 
+    A bias takes no pass of its own: W X + b is [W b] [X; 1], and the gradients by both are G [X; 1]ᵀ. What
+    depends on the inputs alone has statements of its own, which need not be repeated for the same examples.
+
+    Args:
+        instructions, results, constants, namespace: as for every printer.
+
     Attributes:
         memory: of each array that is to be there, how many rows it has.
+        ones: which of these have a row of ones below.
+        zeros: how many rows of zeros statements read; maxima with the number 0.0 take twice the time.
         new: how many rows there are of what statements make themselves.
+        given: the statements for what depends on the inputs alone.
+        kept: the arrays of those that other statements read.
+        with_ones: of an array, the one that has a row of ones below.
+        loaded: the arrays of known numbers that statements read.
+        sums: the arrays that the sums over the batch are in.
     """
-
-    memory: list[int]
-    new: int
 
     def __init__(
         self,
         instructions: Sequence[Instruction],
-        results: Container[Array],
+        results: Collection[Array],
         constants: Mapping[int, float],
         namespace: dict[str, Any],
     ) -> None:
-        super().__init__([*_after_relu(instructions, constants)], results, constants, namespace)
+        self.memory: list[int] = []
+        self.ones: set[int] = set()
+        self.zeros: set[int] = set()
+        self.new = 0
+        self.with_ones: dict[Array, Array] = {}
+        self._narrow: dict[Array, Array] = {}  # and back
+        instructions = [*_after_relu(instructions, constants)]
+        made = {instruction.out for instruction in instructions}
+        self._inputs = {
+            a for i in instructions for a in arrays_of(i) if a.columns is None and a not in made
+        }
+        self._given = _given(instructions, self._inputs, constants)
+        others = [instruction for instruction in instructions if instruction.out not in self._given]
+        self.kept = [*dict.fromkeys(a for other in others for a in arrays_of(other) if a in self._given)]
+        super().__init__(instructions, {*results, *self.kept}, constants, namespace)
 
     def execute(self, instructions: Sequence[Instruction]) -> list[str]:
-        self.memory, self.new = [], 0
+        # What is read where it is used is executed by itself if it can have a place. But of a comparison
+        # its truth will do, for a product or a choice.
+        inner, self.inner = self.inner, {}
+        for array, (instruction, nodes, _) in inner.items():
+            if array in self.comparisons or not self.function(instruction):
+                self.inner[array] = instruction, nodes, self.write(instruction)
+        instructions = [instruction for instruction in instructions if instruction.out not in self.inner]
+        given = [instruction for instruction in instructions if instruction.out in self._given]
+        self.given, of_given = [*map(self.statement, given)], [*map(self.reads, given)]
+        instructions = [*self._biased([i for i in instructions if i.out not in self._given])]
+        self.sums = [i.out for i in instructions if isinstance(i, OverBatch)]
         reads = [self.reads(instruction) for instruction in instructions]
+        read = {array: None for arrays in (*reads, *of_given) for array in arrays}
+        self.loaded = [array for array in read if array.columns is not None]
         last = {array: i for i, arrays in enumerate(reads) for array in arrays}
         places: dict[Array, int] = {}
         free: defaultdict[int, list[int]] = defaultdict(list)  # places, by their numbers of rows
@@ -95,7 +134,7 @@ class InMemory(Printer):
         for i, instruction in enumerate(instructions):
             out = instruction.out
             done = [array for array in reads[i] if last[array] == i and array in places]
-            if out.columns is not None or out in self.results or not self.written_to("", instruction):
+            if not self._has_place(instruction):
                 statements.append(self.statement(instruction))
                 self.new += out.rows if out.columns is None else 0
             else:
@@ -106,11 +145,57 @@ class InMemory(Printer):
                 if not free[out.rows]:
                     free[out.rows].append(len(self.memory))
                     self.memory.append(out.rows)
-                places[out] = free[out.rows].pop()
-                statements.append(self.written_to(f"memory[{places[out]}]", instruction))
+                place = places[out] = free[out.rows].pop()
+                if out in self.with_ones:
+                    self.with_ones[out].name = f"with_ones[{place}]"
+                    self.ones.add(place)
+                statements.append(self.written_to(f"memory[{place}]", instruction))
             for array in done:
                 free[array.rows].append(places[array])
         return statements
+
+    def _has_place(self, instruction: Instruction) -> bool:
+        out = instruction.out
+        return out.columns is None and out not in self.results and bool(self.function(instruction))
+
+    def _biased(self, instructions: Sequence[Instruction]) -> Iterator[Instruction]:
+        """The same, but biases are columns of matrices, where what these meet can have a row of ones."""
+        can_have = {*self._inputs, *(i.out for i in instructions if self._has_place(i))}
+
+        def with_ones(x: View) -> View | None:
+            [(array, rows), *more] = x.parts
+            if more or array not in can_have or rows != range(array.rows):
+                return None
+            if array not in self.with_ones:
+                wide = self.with_ones[array] = Array(array.rows + 1, (), name=f"_{array.name}_1")
+                self._narrow[wide] = array
+            return View(((self.with_ones[array], range(array.rows + 1)),))
+
+        totals = {i.operands: i for i in instructions if isinstance(i, OverBatch) and i.kind == "rows"}
+        pairs: dict[Instruction, Instruction] = {}
+        for i in instructions:
+            if isinstance(i, OverBatch) and i.kind == "matrix" and i.operands[:1] in totals:
+                gradient, x = i.operands
+                if wide := with_ones(x):
+                    total = totals.pop((gradient,))
+                    both = OverBatch(_side_by_side(i.out, total.out), "matrix", (gradient, wide))
+                    pairs[i] = pairs[total] = both
+        met = set()
+        for i in instructions:
+            if i in pairs:
+                if pairs[i] in met:  # what the second of both needs is there as well
+                    yield pairs[i]
+                met.add(pairs[i])
+            elif isinstance(i, MatrixProduct) and i.bias and len(i.terms) == 1:
+                [(weights, x)] = i.terms
+                turns = weights.transposed or weights.array.columns == 1
+                if wide := None if turns else with_ones(x):
+                    matrix = Loaded(_side_by_side(weights.array, i.bias.array))
+                    yield MatrixProduct(i.out, ((matrix, wide),), None)
+                else:
+                    yield i
+            else:
+                yield i
 
     def reads(self, instruction: Instruction) -> list[Array]:
         """The arrays that a statement reads, also those of which is made what stands within it."""
@@ -122,35 +207,49 @@ class InMemory(Printer):
                 arrays[array] = None
                 if array in self.inner:
                     stack.extend(arrays_of(self.inner[array][0]))
-        return [*arrays]
+        return [self._narrow.get(array, array) for array in arrays]
 
-    def written_to(self, place: str, instruction: Instruction) -> str:
-        """A statement that writes its result there; nothing, if numpy has none."""
-        out = instruction.out.name
+    def function(self, instruction: Instruction) -> str:
+        """What numpy calls it and can be told where to write to; nothing, if there is no such function."""
         if isinstance(instruction, MatrixProduct):
-            (weights, x), *more = instruction.terms
+            weights = instruction.terms[0][0]
             inner = weights.array.rows if weights.transposed else weights.array.columns
-            factors = f"{self.operand(weights)[0]}, {self.operand(x)[0]}"
-            text = f"{out} = np.{'multiply' if inner == 1 else 'matmul'}({factors}, out={place})"
-            terms = [self.product(*term) for term in more]
-            terms += [self.operand(instruction.bias)] if instruction.bias else []
-            return "; ".join([text, *(f"{out} += {term}" for term, _ in terms)])
+            return "multiply" if inner == 1 else "matmul"
         if not isinstance(instruction, Elementwise) or View not in map(type, instruction.operands):
             return ""
-        op, operands = instruction.op, self.written(instruction)
-        if op is ops.add and operands[1][1] == "+":  # as an expression it is added from left to right
-            return ""
-        written = [text for text, _ in operands]
+        op, operands = instruction.op, instruction.operands
         if op is ops.relu:
-            written, name = [written[0], "zeros"], "maximum"  # faster than with the number 0.0
-        else:
-            name = _UFUNCS.get(op) or ("" if op.name in self.namespace else op.name)
-        if getattr(getattr(np, name, None), "nin", 0) != len(written):
+            return "maximum"
+        if (
+            op is ops.add and self.operand(operands[1])[1] == "+"
+        ):  # an expression is added from left to right
             return ""
-        return f"{out} = np.{name}({', '.join(written)}, out={place})"
+        name = _UFUNCS.get(op) or ("" if op.name in self.namespace else op.name)
+        return name if getattr(getattr(np, name, None), "nin", 0) == len(operands) else ""
+
+    def written_to(self, place: str, instruction: Instruction) -> str:
+        """A statement that writes its result there."""
+        out, more = instruction.out, ""
+        if isinstance(instruction, MatrixProduct):
+            (weights, x), *terms = instruction.terms
+            operands = [self.operand(weights)[0], self.operand(x)[0]]
+            added = [self.product(*term)[0] for term in terms]
+            added += [self.operand(instruction.bias)[0]] if instruction.bias else []
+            more = "".join(f"; {out.name} += {text}" for text in added)
+        else:
+            assert isinstance(instruction, Elementwise)
+            operands = [text for text, _ in self.written(instruction)]
+            if instruction.op is ops.relu:
+                operands.append(f"zeros[{out.rows}]")
+                self.zeros.add(out.rows)
+        return f"{out.name} = np.{self.function(instruction)}({', '.join(operands)}, out={place}){more}"
 
     def statement(self, instruction: Instruction) -> str:
         text = super().statement(instruction)
+        if isinstance(instruction, OverBatch) and instruction.operands[-1].parts[0][0] in self._narrow:
+            # BLAS takes up to a tenth less time where it is the other matrix that has the odd row.
+            gradient, x = (self.operand(operand) for operand in instruction.operands)
+            return f"{instruction.out.name} += {fill('([1^] @ [0!].T).T', [gradient, x])}"
         if isinstance(instruction, Elementwise) and instruction.op.arity is None:
             # The least of one number is itself: the name of another array, whose place may be taken later.
             name, _, expression = text.partition(" = ")
@@ -175,123 +274,229 @@ def _after_relu(
         yield instruction
 
 
+def _given(
+    instructions: Sequence[Instruction], inputs: Container[Array], constants: Container[int]
+) -> set[Array]:
+    """What depends on the inputs alone."""
+    given: set[Array] = set()
+    for instruction in instructions:
+        if not isinstance(instruction, OverBatch) and all(
+            array in given or array in inputs or all(n in constants for n in array.members)
+            for array in arrays_of(instruction)
+        ):
+            given.add(instruction.out)
+    return given
+
+
+def _side_by_side(matrix: Array, column: Array) -> Array:
+    members, width = [], matrix.columns
+    assert width
+    for i, last in enumerate(column.members):
+        members += [*matrix.members[i * width : (i + 1) * width], last]
+    return Array(matrix.rows, members, width + 1, name=f"_{matrix.name}_{column.name}")
+
+
 class Numpy(ArrayProgram):
     """A program for numpy.
 
     Args:
         scalars, roots, outputs: as for every backend.
         block: how many examples are computed at once; by default, as many as stay in the cache.
+
+    Attributes:
+        given: the code for what depends on the inputs alone.
+        loaded: for each part, the arrays of known numbers that its statements read, with their places.
+        sums: the part of the vector of known numbers that sums are added up in.
     """
 
     reads = Arrays
     printer = InMemory
+    loop: InMemory
+    sums = slice(0, 0)
 
     def __init__(
         self, scalars: Scalars, roots: Sequence[int], outputs: Sequence[int], block: int | None = None
     ) -> None:
-        self._memory: list[int] = []
-        self._new = 0
+        self.loop = InMemory((), (), {}, {})
         super().__init__(scalars, roots, outputs, {**_NAMESPACE})
-        rows = sum(array.rows for array, _ in self.schedule.inputs) + sum(self._memory) + self._new
+        s, loop = self.schedule, self.loop
+        rows = sum(loop.memory) + loop.new + max(loop.zeros, default=0)
         self.block = block or min(max(_CACHE // (8 * rows or 1) // 64 * 64, 64), _MOST)
         self.where = f", blocks of {self.block:,} examples"
-        self._places = {
-            array: self.schedule.slice_of(array) for part in self.parts for array in part.results
-        }
+        self.given = compiled(loop.given)
+        read = [*loop.loaded, *(a for a, _ in (s.outputs.parts if s.outputs else ()) if a.columns)]
+        self.loaded = [self._loads(Block([], read)) if part.loop else part.loaded for part in self.parts]
+        self._results = [
+            [] if part.loop else [(array.name, s.slice_of(array)) for array in part.results]
+            for part in self.parts
+        ]
+        self._wanted = as_slice(self.wanted.tolist())
         self._spare: list[_Memory] = []
 
-    def _print(self, instructions: Sequence[Instruction], results: Container[Array]) -> InMemory:
-        printer = super()._print(instructions, results)
-        assert isinstance(printer, InMemory)
-        self._memory += printer.memory
-        self._new += printer.new
-        return printer
+    def _over_batch(self) -> Part | None:
+        part = super()._over_batch()
+        if self.loop.sums:
+            # Sums that are added up side by side have other places in the vector than one after the other.
+            s = self.schedule
+            first = stop = min(s.slice_of(total.out).start for total in s.sums)
+            for array in sorted(self.loop.sums, key=lambda a: min(n for n in a.members if n >= 0)):
+                s.place.update((n, i) for i, n in enumerate(array.members, stop) if n >= 0)
+                stop += len(array.members)
+            self.sums = slice(first, stop)
+        return part
 
     def run(self, batch: Any, parameters: Sequence[float]) -> tuple[Any, Any]:
-        """The wanted numbers, one array; and the outputs, a row for each example (None: there are none)."""
-        s = self.schedule
+        """The wanted numbers, one array; and the outputs, a row for each example (None: there are none).
+
+        Args:
+            batch: an array with a row for each example; or such an array, prepared.
+            parameters: their numbers.
+        """
         try:
             memory = self._spare.pop()
         except IndexError:
-            memory = _Memory(s, {**self.namespace}, self._memory)
-        names, known, sums = memory.names, memory.known, memory.all_sums
-        names["n"], names["outputs"] = len(batch), []
+            memory = _Memory(self)
+        names, known, sums = memory.names, memory.known, memory.sums
+        n = len(batch)
+        blocks = batch.blocks if isinstance(batch, _Blocks) else self._blocks(batch, names, turned=False)
+        outputs: list[Any] = []
+        names["n"], names["outputs"] = n, outputs
         known[: len(parameters)] = parameters
         sums.fill(0.0)
         with np.errstate(all="ignore"):
-            for part in self.parts:
-                for array, places in part.loaded:
-                    names[array.name] = known[places]
+            for i, part in enumerate(self.parts):
+                memory.load(i)
                 _, body, _ = part.code
                 if part.loop:  # head and tail in less time: what is added up is in its place already
-                    names |= memory.sums
-                    for _ in self._blocks(batch, memory):
+                    for columns, arrays in blocks:
+                        names |= arrays
+                        memory.make_room(columns)
                         execute(body, names)
-                    sums /= len(batch)
+                    for name in arrays:  # they are not ours to keep
+                        del names[name]
+                    sums /= n
                 else:
                     execute(body, names)
-                    for array in part.results:
-                        known[self._places[array]] = names[array.name].ravel()
-        numbers, outputs = known[self.wanted], names.pop("outputs")
+                    for name, place in self._results[i]:
+                        known[place] = names[name].ravel()
+        numbers = np.array(known[self._wanted])
+        del names["outputs"]
         self._spare.append(memory)
-        if not s.outputs:
+        if not self.schedule.outputs:
             return numbers, None
-        outputs = np.concatenate(outputs, axis=1).T
-        if len(outputs) < len(batch):  # nothing in them varies
-            outputs = np.repeat(outputs[:1], len(batch), axis=0)
-        return numbers, outputs
+        rows = np.concatenate(outputs, axis=1).T
+        if len(rows) < n:  # nothing in them varies
+            rows = np.repeat(rows[:1], n, axis=0)
+        return numbers, rows
 
-    def _blocks(self, batch: Any, memory: "_Memory") -> Iterator[None]:
-        """Set the input arrays, block after block; what they are of is not ours to keep."""
-        names = memory.names
+    def prepare(self, batch: Any) -> "_Blocks":
+        """The batch as `run` reads it, block by block, with all that depends on nothing else."""
+        memory = _Memory(self)
+        for i in range(len(self.parts)):
+            memory.load(i)
+        with np.errstate(all="ignore"):
+            return _Blocks([*self._blocks(batch, memory.names, turned=True)], len(batch))
+
+    def _blocks(self, batch: Any, names: dict[str, Any], *, turned: bool) -> "Iterator[_Block]":
         size = -(-len(batch) // -(-len(batch) // self.block))  # of one size, as far as it goes
         for start in range(0, len(batch), size):
-            block = batch[start : start + size].T
+            rows = batch[start : start + size]
+            arrays = {}
             for (array, _), columns in zip(self.schedule.inputs, self.columns):
-                x = block[columns]
-                names[array.name] = np.ascontiguousarray(x) if len(x) < _NARROW else x
-            memory.make_room(block.shape[1])
-            yield
-        for array, _ in self.schedule.inputs:
-            names.pop(array.name, None)
+                x, wide = rows[:, columns].T, self.loop.with_ones.get(array)
+                turns = turned or len(x) < _NARROW
+                if wide:
+                    arrays[wide.name] = _with_ones(x, turned=turns)
+                    x = arrays[wide.name][:-1]
+                arrays[array.name] = np.ascontiguousarray(x) if turns else x
+            if self.given:
+                names |= arrays
+                execute(self.given, names)
+                arrays |= {array.name: names[array.name] for array in self.loop.kept}
+            yield len(rows), arrays
+
+
+#: How many examples it has, and its arrays by name.
+_Block: TypeAlias = tuple[int, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """A batch, laid out."""
+
+    blocks: list[_Block]
+    examples: int
+
+    def __len__(self) -> int:
+        return self.examples
+
+
+def _with_ones(x: Any, *, turned: bool) -> Any:
+    """An array of one more row, of ones; in memory column by column, as it comes, unless it is turned."""
+    rows, columns = x.shape
+    wide = np.empty((rows + 1, columns), order="C" if turned else "F")
+    wide[:-1], wide[-1] = x, 1.0
+    return wide
 
 
 class _Memory:
     """What a run leaves for the next one. Each thread takes its own.
 
-    Args:
-        schedule: of the program.
-        names: what the code calls.
-        rows: of the arrays that it writes to.
-
     Attributes:
         names: for the code.
         known: the vector of known numbers.
-        sums: the sums over the batch, by name: parts of the vector.
-        all_sums: the part of the vector with all of them.
+        sums: the part of the vector with the sums over the batch.
     """
 
-    def __init__(self, schedule: Schedule, names: dict[str, Any], rows: Sequence[int]) -> None:
-        self.names, self._rows = names, rows
-        self.known = np.zeros(schedule.length)
-        first = len(schedule.scalars.parameters)
-        self.known[first : first + len(schedule.constants)] = schedule.constants
-        arrays = [total.out for total in schedule.sums]
-        places = [schedule.slice_of(array) for array in arrays]
-        self.sums = {a.name: self.known[place].reshape(a.rows, -1) for a, place in zip(arrays, places)}
-        self.all_sums = self.known[places[0].start : places[-1].stop] if places else self.known[:0]
+    def __init__(self, program: Numpy) -> None:
+        s, self._loop = program.schedule, program.loop
+        self.names: dict[str, Any] = {**program.namespace}
+        self.known = np.zeros(s.length)
+        first = len(s.scalars.parameters)
+        self.known[first : first + len(s.constants)] = s.constants
+        #: For each part, the arrays that are parts of the vector, by name, and the places of the others.
+        self._parts: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        for part, loaded in zip(program.parts, program.loaded):
+            views = {array.name: _view(self.known, places) for array, places in loaded}
+            gathered = {array.name: places for array, places in loaded if views[array.name] is None}
+            if part.loop:
+                views |= {a.name: self.known[s.slice_of(a)].reshape(a.rows, -1) for a in self._loop.sums}
+            self._parts.append(({name: a for name, a in views.items() if a is not None}, gathered))
+        self.sums = self.known[program.sums]
         self._room: list[Any] = []
         self._columns = self._most = 0
+
+    def load(self, part: int) -> None:
+        """Set the arrays of known numbers that a part reads, and those that it adds up in."""
+        views, gathered = self._parts[part]
+        self.names |= views
+        for name, places in gathered.items():
+            self.names[name] = self.known[places]
 
     def make_room(self, columns: int) -> None:
         """Set what the code takes from outside, for a block of so many examples."""
         if columns == self._columns:
             return
+        heights = [rows + (i in self._loop.ones) for i, rows in enumerate(self._loop.memory)]
         if columns > self._most:
-            self._room, self._most = [np.empty(rows * columns) for rows in self._rows], columns
+            self._room, self._most = [np.empty(height * columns) for height in heights], columns
         # Not the first columns of wider arrays: numpy 2.4 negates some arrays with gaps wrongly.
-        self.names["memory"] = [
-            room[: rows * columns].reshape(rows, columns) for rows, room in zip(self._rows, self._room)
-        ]
-        self.names["ones"], self.names["zeros"] = np.ones((columns, 1)), np.zeros(columns)
+        whole = [a[: height * columns].reshape(height, columns) for height, a in zip(heights, self._room)]
+        for i in self._loop.ones:
+            whole[i][-1] = 1.0
+        self.names["with_ones"] = whole
+        self.names["memory"] = [array[:rows] for rows, array in zip(self._loop.memory, whole)]
+        zeros = np.zeros((max(self._loop.zeros, default=0), columns))
+        self.names["zeros"] = {rows: zeros[:rows] for rows in self._loop.zeros}
+        self.names["ones"] = np.ones((columns, 1))
         self._columns = columns
+
+
+def _view(vector: Any, places: Any) -> Any:
+    """The numbers at these places as a part of the vector, if they lie as BLAS takes a matrix; or None."""
+    rows, columns = places.shape
+    first, step = places[0, 0], places[1, 0] - places[0, 0] if rows > 1 else columns
+    affine = first + step * np.arange(rows)[:, None] + np.arange(columns)
+    if step < columns or step > columns == 1 or (places != affine).any():
+        return None
+    return as_strided(vector[first:], (rows, columns), (step * vector.itemsize, vector.itemsize))
