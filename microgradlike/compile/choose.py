@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 from microgradlike.compile.scalars import Scalars
 
-#: So many scalar operations become native code within a second, which then takes three quarters to a
+#: So many scalar operations become native code within a second, which then takes five sixths to a
 #: seventh of numpy's time. Ten thousand take five seconds, and a matrix library catches up.
 QUICK = 3_000
 

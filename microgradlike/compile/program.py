@@ -78,8 +78,8 @@ class Program:
 
     Called with a batch, it gives a named tuple ``(loss, gradients)``, and ``(loss, gradients, outputs)``
     if it was compiled with outputs. A batch is a two-dimensional array, a list of rows, a dict of columns
-    by name, or a pandas frame: one row for each example, the columns in the order of the inputs. The
-    parameters' ``data`` are read at every call, unless numbers are given in their place: a training loop
+    by name, or a pandas frame: one row for each example, the columns in the order of the inputs; or what
+    `prepare` made of one of these. The parameters' ``data`` are read at every call, unless numbers are given in their place: a training loop
     can so keep all of them in one array, and write them back at its end with `assign`.
 
     Sums over operands are rounded once in the engine, and step by step here, so results agree but for the
