@@ -78,9 +78,10 @@ class Program:
 
     Called with a batch, it gives a named tuple ``(loss, gradients)``, and ``(loss, gradients, outputs)``
     if it was compiled with outputs. A batch is a two-dimensional array, a list of rows, a dict of columns
-    by name, or a pandas frame: one row for each example, the columns in the order of the inputs; or what
-    `prepare` made of one of these. The parameters' ``data`` are read at every call, unless numbers are given in their place: a training loop
-    can so keep all of them in one array, and write them back at its end with `assign`.
+    by name, or a pandas frame: one row for each example, the columns in the order of the inputs; or it is
+    what `prepare` made of one of these. The parameters' ``data`` are read at every call, unless numbers are
+    given in their place: a training loop can so keep all of them in one array, and write them back at its
+    end with `assign`.
 
     Sums over operands are rounded once in the engine, and step by step here, so results agree but for the
     last digits, or where digits cancel; or where numbers next to the largest float are added up before
