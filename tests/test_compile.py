@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import warnings
+import weakref
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from fractions import Fraction
@@ -1093,6 +1094,39 @@ def test_a_bias_takes_no_pass_of_its_own() -> None:
     assert [name for name in made if "b" in name] == ["_dW3_db3", "_dW2_db2", "_dW1_db1"]
     assert not any("; " in statement for statement in part.statements)  # where a bias would be added
     assert {array.name for array in whole.loop.loaded} >= {"_W1_b1", "_W2_b2", "_W3_b3"}
+
+
+@every_backend
+def test_weights_that_are_tied_to_their_transpose(backend: str) -> None:
+    """An autoencoder: h = W x + b, y = Wᵀ h + c."""
+    rng = np.random.default_rng(2)
+    W = [[Value(float(rng.normal()), f"w{i}{j}") for j in range(3)] for i in range(2)]
+    b, c = (
+        [Value(float(rng.normal()), f"{name}{i}") for i in range(n)] for name, n in (("b", 2), ("c", 3))
+    )
+    parameters = [w for row in W for w in row] + b + c
+
+    def loss(x: list[Value]) -> Value:
+        h = [mg.tanh(mg.dot(row, x) + b_i) for row, b_i in zip(W, b)]
+        y = [mg.dot(column, h) + c_j for column, c_j in zip(zip(*W), c)]
+        return half_squared_error(y, [0.5, -0.5, 1.0])
+
+    p = mg.compile(loss, [[0.0] * 3], parameters, backend=backend)
+    if backend == "numpy":
+        assert "W.T @" in p.source.partition("loss +=")[0]
+    rows = rng.normal(size=(7, 3))
+    mg.mean([loss([Value(x) for x in row]) for row in rows.tolist()]).backward()
+    assert p(rows).gradients == pytest.approx([w.grad for w in parameters], rel=1e-12)
+
+
+def test_a_call_keeps_nothing_of_the_batch() -> None:
+    x, w = [Value(1.0, f"x{i}") for i in range(12)], Value(2.0, "w")
+    p = mg.compile(w * mg.sum(v * v for v in x), x, [w], backend="numpy")
+    batch = np.ones((5, 12))
+    reference = weakref.ref(batch)
+    assert p(batch).loss == 24.0
+    del batch
+    assert reference() is None
 
 
 @pytest.mark.parametrize("sizes", [(2, 4, 4, 1), (9, 4, 1, 4, 3), (1, 3, 3, 3)], ids=str)
