@@ -1096,6 +1096,33 @@ def test_a_bias_takes_no_pass_of_its_own() -> None:
     assert {array.name for array in whole.loop.loaded} >= {"_W1_b1", "_W2_b2", "_W3_b3"}
 
 
+@pytest.mark.parametrize("prepared", [False, True])
+def test_outputs_that_depend_on_inputs_alone(prepared: bool) -> None:
+    x, w = [Value(0.0, f"x{i}") for i in range(3)], Value(2.0, "w")
+    outputs = [mg.sin(x[0]), x[1], x[0] * x[1] * x[2], w * x[0], w, mg.exp(x[2])]
+    p = mg.compile(w * mg.sin(x[0]), x, [w], outputs=outputs, backend="numpy", block=3)
+    rows = np.random.default_rng(0).normal(size=(7, 3))
+    a, b, c = rows.T
+    expected = np.array([np.sin(a), b, a * b * c, 2 * a, 2 + 0 * a, np.exp(c)]).T
+    batch = p.prepare(rows) if prepared else rows
+    for _ in range(2):
+        assert p(batch).outputs == pytest.approx(expected, rel=1e-14)
+        assert p.value(batch)[1] == pytest.approx(expected, rel=1e-14)
+
+
+def test_a_gradient_that_is_multiplied_by_itself_gives_its_place_back_once() -> None:
+    x, w = [Value(0.0, f"x{i}") for i in range(2)], [Value(1.5, f"w{i}") for i in range(2)]
+    v, u = w[0] + x[0], x[1] / w[1]  # of v, the sum of v² and the sum of v are added up side by side
+    p = mg.compile(v * v + u * u, x, w, backend="numpy")
+    rows = np.random.default_rng(0).normal(size=(7, 2))
+    [part] = [part for part in p._whole.parts if part.loop]
+    assert any("with_ones" in statement for statement in part.statements)
+    a, b = rows.T
+    v_, u_ = 1.5 + a, b / 1.5
+    assert p(rows).loss == pytest.approx((v_**2 + u_**2).mean(), rel=1e-14)
+    assert p(rows).gradients == pytest.approx([(2 * v_).mean(), (-2 * u_ * u_ / 1.5).mean()], rel=1e-13)
+
+
 @every_backend
 def test_weights_that_are_tied_to_their_transpose(backend: str) -> None:
     """An autoencoder: h = W x + b, y = Wᵀ h + c."""

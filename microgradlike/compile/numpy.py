@@ -83,7 +83,7 @@ class InMemory(Printer):
         zeros: how many rows of zeros statements read; maxima with the number 0.0 take twice the time.
         new: how many rows there are of what statements make themselves.
         given: the statements for what depends on the inputs alone.
-        kept: the arrays of those that other statements read.
+        kept: the arrays of those that other statements read, or that are results.
         with_ones: of an array, the one that has a row of ones below.
         loaded: the arrays of known numbers that statements read.
         sums: the arrays that the sums over the batch are in.
@@ -109,7 +109,8 @@ class InMemory(Printer):
         }
         self._given = _given(instructions, self._inputs, constants)
         others = [instruction for instruction in instructions if instruction.out not in self._given]
-        self.kept = [*dict.fromkeys(a for other in others for a in arrays_of(other) if a in self._given)]
+        read = {*results, *(array for instruction in others for array in arrays_of(instruction))}
+        self.kept = [i.out for i in instructions if i.out in self._given and i.out in read]
         super().__init__(instructions, {*results, *self.kept}, constants, namespace)
 
     def execute(self, instructions: Sequence[Instruction]) -> list[str]:
@@ -203,11 +204,12 @@ class InMemory(Printer):
         stack = [*arrays_of(instruction)]
         while stack:
             array = stack.pop()
+            array = self._narrow.get(array, array)
             if array not in arrays:
                 arrays[array] = None
                 if array in self.inner:
                     stack.extend(arrays_of(self.inner[array][0]))
-        return [self._narrow.get(array, array) for array in arrays]
+        return [*arrays]
 
     def function(self, instruction: Instruction) -> str:
         """What numpy calls it and can be told where to write to; nothing, if there is no such function."""
