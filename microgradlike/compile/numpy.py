@@ -120,24 +120,27 @@ class InMemory(Printer):
         for array, (instruction, nodes, _) in inner.items():
             if array in self.comparisons or not self.function(instruction):
                 self.inner[array] = instruction, nodes, self.write(instruction)
-        instructions = [instruction for instruction in instructions if instruction.out not in self.inner]
-        given = [instruction for instruction in instructions if instruction.out in self._given]
-        self.given, of_given = [*map(self.statement, given)], [*map(self.reads, given)]
-        instructions = [*self._biased([i for i in instructions if i.out not in self._given])]
-        self.sums = [i.out for i in instructions if isinstance(i, OverBatch)]
-        reads = [self.reads(instruction) for instruction in instructions]
-        read = {array: None for arrays in (*reads, *of_given) for array in arrays}
+        outer = [instruction for instruction in instructions if instruction.out not in self.inner]
+        given = [instruction for instruction in outer if instruction.out in self._given]
+        others = [*self._biased([i for i in outer if i.out not in self._given])]
+        self.given = [*map(self.statement, given)]
+        self.sums = [instruction.out for instruction in others if isinstance(instruction, OverBatch)]
+        read = dict.fromkeys(array for i in (*given, *others) for array in self.reads(i))
         self.loaded = [array for array in read if array.columns is not None]
+        return [*self._in_places(others)]
+
+    def _in_places(self, instructions: Sequence[Instruction]) -> Iterator[str]:
+        """The statements, each of which writes to a place that is free, if it can."""
+        reads = [self.reads(instruction) for instruction in instructions]
         last = {array: i for i, arrays in enumerate(reads) for array in arrays}
         places: dict[Array, int] = {}
         free: defaultdict[int, list[int]] = defaultdict(list)  # places, by their numbers of rows
-        statements = []
         for i, instruction in enumerate(instructions):
             out = instruction.out
             done = [array for array in reads[i] if last[array] == i and array in places]
             if not self._has_place(instruction):
-                statements.append(self.statement(instruction))
                 self.new += out.rows if out.columns is None else 0
+                yield self.statement(instruction)
             else:
                 if not isinstance(instruction, MatrixProduct):  # which can't write to what it reads
                     while done:
@@ -150,10 +153,9 @@ class InMemory(Printer):
                 if out in self.with_ones:
                     self.with_ones[out].name = f"with_ones[{place}]"
                     self.ones.add(place)
-                statements.append(self.written_to(f"memory[{place}]", instruction))
+                yield self.written_to(f"memory[{place}]", instruction)
             for array in done:
                 free[array.rows].append(places[array])
-        return statements
 
     def _has_place(self, instruction: Instruction) -> bool:
         out = instruction.out
@@ -203,8 +205,8 @@ class InMemory(Printer):
         arrays: dict[Array, None] = {}
         stack = [*arrays_of(instruction)]
         while stack:
-            array = stack.pop()
-            array = self._narrow.get(array, array)
+            wide = stack.pop()
+            array = self._narrow.get(wide, wide)
             if array not in arrays:
                 arrays[array] = None
                 if array in self.inner:

@@ -231,11 +231,9 @@ def numpy_plain(task: Task) -> Iterator[list[Peer]]:
     yield [plain(task, len(task.X), "numpy, plain")]
 
 
-def numpy_plain_in_blocks(task: Task) -> Iterator[list[Peer]]:
+def numpy_blocked(task: Task) -> Iterator[list[Peer]]:
     """The same, block after block."""
-    yield [
-        plain(task, block, "numpy, plain, in blocks", f"blocks of {block:,}") for block in blocks_of(task)
-    ]
+    yield [plain(task, block, "numpy, blocked", f"blocks of {block:,}") for block in blocks_of(task)]
 
 
 def plain(task: Task, block: int, name: str, note: str = "") -> Peer:
@@ -282,13 +280,13 @@ def plain(task: Task, block: int, name: str, note: str = "") -> Peer:
     return Peer(name, step, lambda gradients: vector([np.hstack(pair) for pair in gradients]), note=note)
 
 
-def numpy_blocked(task: Task) -> Iterator[list[Peer]]:
+def numpy_tuned(task: Task) -> Iterator[list[Peer]]:
     """Blocks that stay in the cache, nothing allocated; the bias as its own term, or as a row of ones.
 
     For relu only.
     """
     yield [
-        Peer("numpy, blocked", make(task, block), vector, note=f"blocks of {block:,}, {kind}")
+        Peer("numpy, tuned", make(task, block), vector, note=f"blocks of {block:,}, {kind}")
         for kind, make in (("W H + b", blocked_with_bias), ("[W b] [H; 1]", blocked_with_ones))
         for block in blocks_of(task)
     ]
@@ -931,8 +929,8 @@ def millions(task: Task) -> Callable[[float], float]:
 
 #: Peers that ratios are shown for, with a target or 0.
 LLVM, LLVM_ALONE, JAX = (f"microgradlike, {name}" for name in ("llvm", "llvm, 1 thread", "jax"))
-PLAIN, BLOCKED, TORCH, XLA = "numpy, plain", "numpy, blocked", "torch", "jax, vmap + jit"
-IN_BLOCKS = "numpy, plain, in blocks"
+PLAIN, BLOCKED, TUNED = "numpy, plain", "numpy, blocked", "numpy, tuned"
+TORCH, XLA = "torch", "jax, vmap + jit"
 DDX, CASADI, C, LANES = "ddx-ad, jit", "casadi, map, C jit", "C, straightforward", "C, examples in lanes"
 
 
@@ -942,8 +940,8 @@ def task_a(quick: bool) -> None:
         ours_llvm,
         ours_jax,
         numpy_plain,
-        numpy_plain_in_blocks,
         numpy_blocked,
+        numpy_tuned,
         micrograd,
         ddx,
         casadi,
@@ -958,9 +956,9 @@ def task_a(quick: bool) -> None:
     for n in (10_000,) if quick else (10_000, 1_000_000):
         print(f"\nA: MLP(2, [16, 16, 1]), loss and gradient over {n:,} examples")
         task = network_a(n)
-        targets = {IN_BLOCKS: 1.0, BLOCKED: 1.0, "micrograd": 1000.0, DDX: 2.0, CASADI: 2.0}
+        targets = {BLOCKED: 1.0, "micrograd": 1000.0, DDX: 2.0, CASADI: 2.0}
         targets |= {TORCH: 1.0, XLA: 1.0} if n > 10_000 else {}
-        llvm = dict.fromkeys((PLAIN, BLOCKED, DDX, CASADI, TORCH), 0.0)
+        llvm = dict.fromkeys((PLAIN, TUNED, DDX, CASADI, TORCH), 0.0)
         others = {LLVM: llvm | {XLA: 3.0 if n == 10_000 else 6.0}}
         others.setdefault(alone, {})[LANES] = 1.0
         others[JAX] = {XLA: 1.0}
@@ -977,17 +975,17 @@ def task_b(quick: bool) -> None:
         ours_llvm,
         ours_jax,
         numpy_plain,
-        numpy_plain_in_blocks,
         numpy_blocked,
+        numpy_tuned,
         ddx,
         casadi,
         torch,
         jax,
         c_code,
     ]
-    others = {LLVM: dict.fromkeys((PLAIN, BLOCKED, DDX, CASADI, TORCH, XLA), 0.0), JAX: {XLA: 1.0}}
+    others = {LLVM: dict.fromkeys((PLAIN, TUNED, DDX, CASADI, TORCH, XLA), 0.0), JAX: {XLA: 1.0}}
     rounds = 3 if quick else 15
-    measure(task, makers, "milliseconds", lambda s: s * 1e3, {IN_BLOCKS: 1.0, BLOCKED: 1.0}, rounds, others)
+    measure(task, makers, "milliseconds", lambda s: s * 1e3, {BLOCKED: 1.0}, rounds, others)
 
 
 def task_c(quick: bool) -> None:
