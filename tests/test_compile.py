@@ -1003,6 +1003,8 @@ def test_a_batch_that_was_prepared_for_another_program(backend: str) -> None:
             ValueError, match=r"another program: write program\.prepare\(rows\) with this one"
         ):
             call(batch)
+    for prepared in (p.prepare(batch), p.prepare(p.prepare(batch))):
+        assert p(prepared).loss == p([[1.0, 2.0]]).loss
     with pytest.raises(TypeError, match=r"a batch is a table"):
         p.prepare(3.0)
     with pytest.raises(ValueError, match="row 0 of the batch has 1 number"):

@@ -159,7 +159,7 @@ class Program:
         difference.
 
         Args:
-            batch: a row for each example.
+            batch: a row for each example; or what another program prepared.
 
         Raises:
             TypeError, ValueError: as for a call.
@@ -173,7 +173,8 @@ class Program:
         >>> round(w.data, 6)
         0.6
         """
-        return Batch(self, self._rows.copy(self._rows(batch)))
+        rows = batch.rows if isinstance(batch, Batch) else batch
+        return Batch(self, self._rows.copy(self._rows(rows)))
 
     @cached_property
     def jax_function(self) -> Callable[[Any, Any], Any]:
