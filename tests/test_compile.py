@@ -1014,6 +1014,33 @@ def test_a_batch_that_was_prepared_for_another_program(backend: str) -> None:
 
 
 @every_backend
+def test_what_a_prepared_batch_is_not(backend: str) -> None:
+    p = program(backend)
+    batch: Any = p.prepare([[1.0, 2.0], [2.0, 5.0]])
+    for action in (lambda: batch[:1], lambda: [*batch], lambda: p([batch])):
+        with pytest.raises(TypeError, match=r"for some of its examples, call the program with batch\.rows"):
+            action()
+    for copied in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="a Batch cannot be pickled or copied: keep its rows"):
+            copied(batch)
+    with pytest.raises(TypeError, match=r"not <generator object .*>: write list"):
+        p.prepare(row for row in [[1.0, 2.0]])
+    with pytest.raises(TypeError, match=r"a batch is a table, .* not <class 'dict'>"):
+        p.prepare(dict)
+
+
+def test_nothing_of_a_batch_stays_in_memory() -> None:
+    x, t = [Value(1.0, f"x{i}") for i in range(9)], Value(1.0, "t")
+    p = mg.compile(t * mg.sum(mg.exp(mg.sin(v) + v) for v in x), x, [t], outputs=[x[1]], backend="numpy")
+    whole: Any = p._whole
+    before = {*whole.namespace}
+    p(np.ones((4, 9)))
+    p(p.prepare(np.ones((4, 9))))
+    left = {*whole._spare[-1].names} - before
+    assert left.isdisjoint({"X", *(statement.partition(" ")[0] for statement in whole.loop.given)})
+
+
+@every_backend
 def test_a_check_of_a_prepared_batch(backend: str) -> None:
     p = program(backend, check=True)
     with pytest.raises(FloatingPointError, match=r"example 1 of the batch: .* is inf"):

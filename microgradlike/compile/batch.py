@@ -73,8 +73,9 @@ class Lists:
     def checked(self, batch: Any) -> list[list[float]]:
         """The batch as lists of floats, cell by cell."""
         width, names = len(self.names), some(self.names)
-        if not hasattr(batch, "__len__") or isinstance(batch, str | bytes) or _shape(batch) == ():
-            raise TypeError(f"a batch is a table, with a row for each example, not {batch!r:.60}")
+        if not hasattr(batch, "__len__") or isinstance(batch, str | bytes | type) or _shape(batch) == ():
+            hint = ": write list(…)" if hasattr(batch, "__next__") else ""
+            raise TypeError(f"a batch is a table, with a row for each example, not {batch!r:.60}{hint}")
         if len(batch) == 0:
             raise ValueError("the batch has no examples")
         rows = []

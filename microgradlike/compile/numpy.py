@@ -84,6 +84,7 @@ class InMemory(Printer):
         new: how many rows there are of what statements make themselves.
         given: the statements for what depends on the inputs alone.
         kept: the arrays of those that other statements read, or that are results.
+        passing: the names of the others.
         with_ones: of an array, the one that has a row of ones below.
         loaded: the arrays of known numbers that statements read.
         sums: the arrays that the sums over the batch are in.
@@ -124,6 +125,9 @@ class InMemory(Printer):
         given = [instruction for instruction in outer if instruction.out in self._given]
         others = [*self._biased([i for i in outer if i.out not in self._given])]
         self.given = [*map(self.statement, given)]
+        self.passing = [
+            instruction.out.name for instruction in given if instruction.out not in self.results
+        ]
         self.sums = [instruction.out for instruction in others if isinstance(instruction, OverBatch)]
         read = dict.fromkeys(array for i in (*given, *others) for array in self.reads(i))
         self.loaded = [array for array in read if array.columns is not None]
@@ -417,6 +421,8 @@ class Numpy(ArrayProgram):
                 names |= arrays
                 execute(self.given, names)
                 arrays |= {array.name: names[array.name] for array in self.loop.kept}
+                for name in self.loop.passing:
+                    del names[name]
             yield len(rows), arrays
 
 

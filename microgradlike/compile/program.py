@@ -63,6 +63,14 @@ class Batch:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def __getitem__(self, key: Any) -> NoReturn:
+        raise TypeError(
+            "a Batch is taken as a whole: for some of its examples, call the program with batch.rows[…]"
+        )
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Batch cannot be pickled or copied: keep its rows, and prepare them again")
+
     def __repr__(self) -> str:
         return f"<Batch of {len(self):,} example{'s' * (len(self) != 1)} for {self._program!r}>"
 
