@@ -292,6 +292,9 @@ def numpy_tuned(task: Task) -> Iterator[list[Peer]]:
     ]
 
 
+BY_HAND = numpy_plain, numpy_blocked, numpy_tuned
+
+
 def blocks_of(task: Task) -> list[int]:
     """How many examples a block may have."""
     n = len(task.X)
@@ -935,20 +938,7 @@ DDX, CASADI, C, LANES = "ddx-ad, jit", "casadi, map, C jit", "C, straightforward
 
 
 def task_a(quick: bool) -> None:
-    makers = [
-        ours,
-        ours_llvm,
-        ours_jax,
-        numpy_plain,
-        numpy_blocked,
-        numpy_tuned,
-        micrograd,
-        ddx,
-        casadi,
-        torch,
-        jax,
-    ]
-    makers.append(c_code)
+    makers = [ours, ours_llvm, ours_jax, *BY_HAND, micrograd, ddx, casadi, torch, jax, c_code]
     alone = LLVM
     if cores() > 1:  # C has one thread, so it is compared with one of ours
         makers.insert(2, ours_llvm_alone)
@@ -956,7 +946,7 @@ def task_a(quick: bool) -> None:
     for n in (10_000,) if quick else (10_000, 1_000_000):
         print(f"\nA: MLP(2, [16, 16, 1]), loss and gradient over {n:,} examples")
         task = network_a(n)
-        targets = {BLOCKED: 1.0, "micrograd": 1000.0, DDX: 2.0, CASADI: 2.0}
+        targets = {BLOCKED: 1.0, TUNED: 1.0, "micrograd": 1000.0, DDX: 2.0, CASADI: 2.0}
         targets |= {TORCH: 1.0, XLA: 1.0} if n > 10_000 else {}
         llvm = dict.fromkeys((PLAIN, TUNED, DDX, CASADI, TORCH), 0.0)
         others = {LLVM: llvm | {XLA: 3.0 if n == 10_000 else 6.0}}
@@ -970,22 +960,10 @@ def task_b(quick: bool) -> None:
     print("\nB: MLP(64, [32, 10]), a full-batch step on 1,797 digits")
     X, t = digits()
     task = Task("B", (64, 32, 10), "cross-entropy", X, t, rate=0.5)
-    makers = [
-        ours,
-        ours_llvm,
-        ours_jax,
-        numpy_plain,
-        numpy_blocked,
-        numpy_tuned,
-        ddx,
-        casadi,
-        torch,
-        jax,
-        c_code,
-    ]
+    makers = [ours, ours_llvm, ours_jax, *BY_HAND, ddx, casadi, torch, jax, c_code]
     others = {LLVM: dict.fromkeys((PLAIN, TUNED, DDX, CASADI, TORCH, XLA), 0.0), JAX: {XLA: 1.0}}
     rounds = 3 if quick else 15
-    measure(task, makers, "milliseconds", lambda s: s * 1e3, {BLOCKED: 1.0}, rounds, others)
+    measure(task, makers, "milliseconds", lambda s: s * 1e3, {BLOCKED: 1.0, TUNED: 1.0}, rounds, others)
 
 
 def task_c(quick: bool) -> None:
