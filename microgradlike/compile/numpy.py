@@ -129,13 +129,15 @@ class InMemory(Printer):
             instruction.out.name for instruction in given if instruction.out not in self.results
         ]
         self.sums = [instruction.out for instruction in others if isinstance(instruction, OverBatch)]
-        read = dict.fromkeys(array for i in (*given, *others) for array in self.reads(i))
+        reads = [*map(self.reads, others)]
+        read = dict.fromkeys(array for arrays in (*map(self.reads, given), *reads) for array in arrays)
         self.loaded = [array for array in read if array.columns is not None]
-        return [*self._in_places(others)]
+        return [*self._in_places(others, reads)]
 
-    def _in_places(self, instructions: Sequence[Instruction]) -> Iterator[str]:
+    def _in_places(
+        self, instructions: Sequence[Instruction], reads: Sequence[Sequence[Array]]
+    ) -> Iterator[str]:
         """The statements, each of which writes to a place that is free, if it can."""
-        reads = [self.reads(instruction) for instruction in instructions]
         last = {array: i for i, arrays in enumerate(reads) for array in arrays}
         places: dict[Array, int] = {}
         free: defaultdict[int, list[int]] = defaultdict(list)  # places, by their numbers of rows
@@ -228,10 +230,8 @@ class InMemory(Printer):
         op, operands = instruction.op, instruction.operands
         if op is ops.relu:
             return "maximum"
-        if (
-            op is ops.add and self.operand(operands[1])[1] == "+"
-        ):  # an expression is added from left to right
-            return ""
+        if op is ops.add and self.operand(operands[1])[1] == "+":
+            return ""  # as an expression it is added from left to right
         name = _UFUNCS.get(op) or ("" if op.name in self.namespace else op.name)
         return name if getattr(getattr(np, name, None), "nin", 0) == len(operands) else ""
 
@@ -253,15 +253,19 @@ class InMemory(Printer):
         return f"{out.name} = np.{self.function(instruction)}({', '.join(operands)}, out={place}){more}"
 
     def statement(self, instruction: Instruction) -> str:
-        text = super().statement(instruction)
         if isinstance(instruction, OverBatch) and instruction.operands[-1].parts[0][0] in self._narrow:
             # BLAS takes up to a tenth less time where it is the other matrix that has the odd row.
             gradient, x = (self.operand(operand) for operand in instruction.operands)
             return f"{instruction.out.name} += {fill('([1^] @ [0!].T).T', [gradient, x])}"
-        if isinstance(instruction, Elementwise) and instruction.op.arity is None:
+        text = super().statement(instruction)
+        if (
+            isinstance(instruction, Elementwise)
+            and instruction.op.arity is None
+            and len(instruction.operands) == 1
+        ):
             # The least of one number is itself: the name of another array, whose place may be taken later.
             name, _, expression = text.partition(" = ")
-            return f"{name} = np.array({expression})" if len(instruction.operands) == 1 else text
+            return f"{name} = np.array({expression})"
         return text
 
 
