@@ -26,6 +26,7 @@ FLOORS = [
     {
         "compile.schedule",
         "compile.python",
+        "compile.blas",
         "compile.choose",
         "compile.rows",
         "compile.vector",

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from microgradlike import ops
 from microgradlike.compile.arrays import ArrayProgram, Part, Printer, as_slice, compiled, execute
 from microgradlike.compile.batch import Arrays
+from microgradlike.compile.blas import matmul_for, part_of, ready_for_pieces, with_ones
 from microgradlike.compile.rows import functions
 from microgradlike.compile.scalars import Scalars
 from microgradlike.compile.schedule import (
@@ -85,6 +85,8 @@ class InMemory(Printer):
         given: the statements for what depends on the inputs alone.
         kept: the arrays of those that other statements read, or that are results.
         passing: the names of the others.
+        by_example: the names of inputs that meet a gradient, with their names there: in memory then the
+            numbers of an example should lie side by side, and else those of a row.
         with_ones: of an array, the one that has a row of ones below.
         loaded: the arrays of known numbers that statements read.
         sums: the arrays that the sums over the batch are in.
@@ -101,6 +103,7 @@ class InMemory(Printer):
         self.ones: set[int] = set()
         self.zeros: set[int] = set()
         self.new = 0
+        self.by_example: dict[str, str] = {}
         self.with_ones: dict[Array, Array] = {}
         self._narrow: dict[Array, Array] = {}  # and back
         instructions = [*_after_relu(instructions, constants)]
@@ -206,6 +209,11 @@ class InMemory(Printer):
             else:
                 yield i
 
+    def _is_wide(self, array: Array) -> bool:
+        """Whether it is an input that the batch has as it is, maybe with its ones."""
+        array = self._narrow.get(array, array)
+        return array in self._inputs and array.rows >= _NARROW
+
     def reads(self, instruction: Instruction) -> list[Array]:
         """The arrays that a statement reads, also those of which is made what stands within it."""
         arrays: dict[Array, None] = {}
@@ -247,16 +255,25 @@ class InMemory(Printer):
         else:
             assert isinstance(instruction, Elementwise)
             operands = [text for text, _ in self.written(instruction)]
+            if instruction.op is ops.mul:  # of a byte a float is made in less time than of a truth
+                truths = {self.comparison(o) for o in instruction.operands if self._is_inner(o)}
+                operands = [f"{text}.view('b')" if (text, "!") in truths else text for text in operands]
             if instruction.op is ops.relu:
                 operands.append(f"zeros[{out.rows}]")
                 self.zeros.add(out.rows)
-        return f"{out.name} = np.{self.function(instruction)}({', '.join(operands)}, out={place}){more}"
+        function = self.function(instruction)
+        call = function if function == "matmul" else f"np.{function}"
+        return f"{out.name} = {call}({', '.join(operands)}, out={place}){more}"
 
     def statement(self, instruction: Instruction) -> str:
-        if isinstance(instruction, OverBatch) and instruction.operands[-1].parts[0][0] in self._narrow:
-            # BLAS takes up to a tenth less time where it is the other matrix that has the odd row.
-            gradient, x = (self.operand(operand) for operand in instruction.operands)
-            return f"{instruction.out.name} += {fill('([1^] @ [0!].T).T', [gradient, x])}"
+        if isinstance(instruction, OverBatch) and instruction.kind == "matrix":
+            gradient, x = instruction.operands
+            [(array, rows), *more] = x.parts
+            if self._is_wide(array) and not more and rows == range(array.rows):
+                # Turned, since BLAS is faster where the odd number of rows is that of the first matrix.
+                name = self.by_example[array.name] = f"{array.name}_by_example"
+                turned = fill("[0!].T", [self.operand(gradient)])
+                return f"{instruction.out.name} += matmul({name}, {turned}).T"
         text = super().statement(instruction)
         if (
             isinstance(instruction, Elementwise)
@@ -342,7 +359,8 @@ class Numpy(ArrayProgram):
             [] if part.loop else [(array.name, s.slice_of(array)) for array in part.results]
             for part in self.parts
         ]
-        self._wanted = as_slice(self.wanted.tolist())
+        wanted = as_slice(self.wanted.tolist())
+        self._wanted = wanted if isinstance(wanted, slice) else self.wanted
         self._spare: list[_Memory] = []
 
     def _over_batch(self) -> Part | None:
@@ -413,14 +431,16 @@ class Numpy(ArrayProgram):
         size = -(-len(batch) // -(-len(batch) // self.block))  # of one size, as far as it goes
         for start in range(0, len(batch), size):
             rows = batch[start : start + size]
-            arrays = {}
+            arrays: dict[str, Any] = {}
             for (array, _), columns in zip(self.schedule.inputs, self.columns):
                 x, wide = rows[:, columns].T, self.loop.with_ones.get(array)
                 turns = turned or len(x) < _NARROW
                 if wide:
-                    arrays[wide.name] = _with_ones(x, turned=turns)
+                    arrays[wide.name] = with_ones(x, turned=turns)
                     x = arrays[wide.name][:-1]
                 arrays[array.name] = np.ascontiguousarray(x) if turns else x
+            for name, by_example in self.loop.by_example.items():
+                arrays[by_example] = ready_for_pieces(arrays[name]) if turned else arrays[name]
             if self.given:
                 names |= arrays
                 execute(self.given, names)
@@ -445,14 +465,6 @@ class _Blocks:
         return self.examples
 
 
-def _with_ones(x: Any, *, turned: bool) -> Any:
-    """An array of one more row, of ones; in memory column by column, as it comes, unless it is turned."""
-    rows, columns = x.shape
-    wide = np.empty((rows + 1, columns), order="C" if turned else "F")
-    wide[:-1], wide[-1] = x, 1.0
-    return wide
-
-
 class _Memory:
     """What a run leaves for the next one. Each thread takes its own.
 
@@ -471,7 +483,7 @@ class _Memory:
         #: For each part, the arrays that are parts of the vector, by name, and the places of the others.
         self._parts: list[tuple[dict[str, Any], dict[str, Any]]] = []
         for part, loaded in zip(program.parts, program.loaded):
-            views = {array.name: _view(self.known, places) for array, places in loaded}
+            views = {array.name: part_of(self.known, places) for array, places in loaded}
             gathered = {array.name: places for array, places in loaded if views[array.name] is None}
             if part.loop:
                 views |= {a.name: self.known[s.slice_of(a)].reshape(a.rows, -1) for a in self._loop.sums}
@@ -503,14 +515,5 @@ class _Memory:
         zeros = np.zeros((max(self._loop.zeros, default=0), columns))
         self.names["zeros"] = {rows: zeros[:rows] for rows in self._loop.zeros}
         self.names["ones"] = np.ones((columns, 1))
+        self.names["matmul"] = matmul_for(columns)
         self._columns = columns
-
-
-def _view(vector: Any, places: Any) -> Any:
-    """The numbers at these places as a part of the vector, if they lie as BLAS takes a matrix; or None."""
-    rows, columns = places.shape
-    first, step = places[0, 0], places[1, 0] - places[0, 0] if rows > 1 else columns
-    affine = first + step * np.arange(rows)[:, None] + np.arange(columns)
-    if step < columns or step > columns == 1 or (places != affine).any():
-        return None
-    return as_strided(vector[first:], (rows, columns), (step * vector.itemsize, vector.itemsize))

@@ -502,7 +502,7 @@ def _name(s: Schedule) -> None:
 
 
 #: What the code of a backend calls by itself.
-_OWN = ("np", "blocks", "memory", "n", "ones", "outputs", "rows", "stack", "with_ones", "zeros")
+_OWN = ("np", "blocks", "matmul", "memory", "n", "ones", "outputs", "rows", "stack", "with_ones", "zeros")
 _TAKEN = (*keyword.kwlist, *dir(builtins), *ops.OPS, *_OWN)
 
 
