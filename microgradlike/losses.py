@@ -117,7 +117,10 @@ def cross_entropy(logits: Sequence[Any], target: SupportsFloat | Sequence[Suppor
     if not isinstance(target, Sized):
         return _cross_entropy(logits, target)
     if not all(isinstance(row, Sized) for row in logits):
-        raise TypeError("for a list of targets, logits must be a list of lists, one for each example")
+        raise TypeError(
+            "for a list of targets, logits must be a list of lists, one for each example; "
+            "for one example, the target is the number of its class"
+        )
     if len(logits) != len(target) or len(target) == 0:
         raise ValueError(f"there are {len(logits)} examples, but {len(target)} targets")
     return _of_all(ops.mean, [_cross_entropy(row, index) for row, index in zip(logits, target)])

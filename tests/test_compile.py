@@ -254,7 +254,16 @@ ARGUMENTS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: mg.compile(lambda a: (a, 3.0), [1.0]), TypeError, "outputs"),
     (lambda: mg.compile(lambda a: a, [1.0], outputs=[w]), TypeError, "what it returns with the loss"),
     (lambda: mg.compile(lambda a: a, ["one"]), TypeError, "a real number is needed, not 'one'"),
-    (lambda: mg.compile(lambda a: a * w, [1.0, 2.0], [w]), TypeError, "argument"),
+    (
+        lambda: mg.compile(lambda a: a * w, [1.0, 2.0], [w]),
+        TypeError,
+        r"the example has 2 arguments, but the function takes \(a\): too many",
+    ),
+    (
+        lambda: mg.compile(lambda a, b: a * b, [[1.0]]),
+        TypeError,
+        r"the example has 1 argument, but the function takes \(a, b\): missing .* 'b'",
+    ),
 ]
 
 

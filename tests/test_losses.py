@@ -388,7 +388,7 @@ def test_a_target_that_is_no_probability_is_refused_or_follows_the_formula(t: fl
         ([[1.0, 2.0]], [0, 1], ValueError, "1 examples, but 2 targets"),
         ([[1.0, 2.0], [3.0, 4.0]], [0], ValueError, "2 examples, but 1 targets"),
         ([[1.0, 2.0]], 0, TypeError, "a real number is needed"),
-        ([1.0, 2.0], [0, 1], TypeError, "list"),
+        ([1.0, 2.0], [0, 1], TypeError, "for one example, the target is the number of its class"),
         ([], [], ValueError, "at least one|0 examples"),
         ([], 0, ValueError, "needs a logit"),
     ],

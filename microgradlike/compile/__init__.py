@@ -53,7 +53,8 @@ def compile(  # noqa: A001
         loss: a Value; or a function of Values that returns it, or a pair (loss, list of outputs).
         inputs: for a Value, the leaves that the columns of a batch stand for, in their order. For a
             function, one example of its arguments, each of them a number or a list of numbers: the
-            function is called once, with Values for them.
+            function is called once, with Values for them. Their names are those of the parameters; the
+            members of a list x are x1, x2, and so on.
         wrt: the Values to differentiate by, such as ``model.parameters()``; by default all leaves that
             are no inputs, in topological order. Those are parameters: their ``data`` are read at each call.
         outputs: Values of which the program returns the numbers for each example: predictions.
@@ -235,9 +236,10 @@ def _trace(
         )
     if outputs:
         raise TypeError("outputs of a function are what it returns with the loss: (loss, [y1, y2])")
+    example = [*example]
     arguments: list[Any] = []
     leaves: list[Value] = []
-    for name, argument in zip(_parameter_names(function), [*example]):
+    for name, argument in zip(_parameter_names(function, example), example):
         if hasattr(argument, "__len__") and not isinstance(argument, str):
             values: list[Value] = [_Input(number, f"{name}{i}") for i, number in enumerate(argument, 1)]
             arguments.append(values)
@@ -289,13 +291,21 @@ def _watching(function: Callable[..., Any], *arguments: Any) -> Any:
         return function(*arguments)
 
 
-def _parameter_names(function: Callable[..., Any]) -> Any:
+def _parameter_names(function: Callable[..., Any], example: Sequence[Any]) -> Iterator[str]:
     try:
-        parameters = inspect.signature(function).parameters.values()
+        signature = inspect.signature(function)
     except ValueError:  # some builtins have none
-        parameters = ()  # type: ignore[assignment]
-    names = [p.name for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
-    yield from names
+        signature = inspect.Signature()
+    else:
+        try:
+            signature.bind(*example)
+        except TypeError as error:
+            s = "" if len(example) == 1 else "s"
+            raise TypeError(
+                f"the example has {len(example)} argument{s}, but the function takes {signature}: {error}"
+            ) from None
+    parameters = signature.parameters.values()
+    yield from (p.name for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD})
     i = 1
     while True:
         yield f"x{i}"

@@ -19,6 +19,7 @@ def faster_in_pieces() -> bool:
     """Whether a large product takes less time as many small ones.
 
     So it is for OpenBLAS on a processor with AVX-512, if it has one thread. More would share the large one.
+    The answer is that of the first call; threadpoolctl, of the extra ``compile``, knows it.
     """
     try:
         from threadpoolctl import threadpool_info

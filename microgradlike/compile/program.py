@@ -93,10 +93,10 @@ class Program:
 
     Sums over operands are rounded once in the engine, and step by step here, so results agree but for the
     last digits, or where digits cancel; or where numbers next to the largest float are added up before
-    they cancel. On a CPU, JAX takes numbers below the smallest normal one for zero. Where the engine
-    raises, since a logarithm is undefined or a quotient infinite, compiled code goes on as IEEE 754 has
-    it: with nan and infinities. With ``check=True`` it stops instead, and says which value of which example
-    was the first.
+    they cancel; or where the last digit decides a comparison, or which is the largest. On a CPU, JAX takes
+    numbers below the smallest normal one for zero. Where the engine raises, since a logarithm is undefined
+    or a quotient infinite, compiled code goes on as IEEE 754 has it: with nan and infinities. With
+    ``check=True`` it stops instead, and says which value of which example was the first.
 
     >>> from microgradlike import Value, compile
     >>> w, x = Value(3.0, "w"), Value(1.0, "x")
@@ -163,8 +163,8 @@ class Program:
         """The batch for calls that come again and again, as of an epoch after the other.
 
         It is copied, checked and laid out once; numpy also computes once what depends on nothing else, as
-        which class each example is of, and jax has it on its devices. For a few numbers it makes no
-        difference.
+        which class each example is of, and jax has it on its devices. That takes a few times the memory
+        of the batch. For a few numbers it makes no difference.
 
         Args:
             batch: a row for each example; or what another program prepared.
