@@ -44,7 +44,7 @@ def test_a_product_in_pieces(shape: tuple[int, int, int], orders: str) -> None:
     np.testing.assert_allclose(out, a @ b, rtol=1e-12, atol=1e-12)
     x, g = normal(orders[0], inner, columns), normal(orders[1], columns, rows)  # and where that is added up
     np.testing.assert_allclose(blas._in_pieces(x, g), x @ g, rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(blas.ready_for_pieces(x), x, rtol=0)
+    np.testing.assert_allclose(blas.ready_for_pieces(x, [rows]), x, rtol=0)
 
 
 ONE_THREAD = {"internal_api": "openblas", "num_threads": 1, "architecture": "SkylakeX"}
@@ -71,6 +71,22 @@ def test_when_pieces_are_faster(
     installed = SimpleNamespace(threadpool_info=lambda: libraries) if libraries is not None else None
     monkeypatch.setitem(sys.modules, "threadpoolctl", installed)
     assert blas.faster_in_pieces.__wrapped__() is expected
+
+
+def test_a_matrix_is_laid_out_anew_only_for_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blas, "faster_in_pieces", lambda: True)
+    for (rows, columns), heights, anew in [
+        ((65, 1797), [32], True),
+        ((65, 1797), [1, 32], True),
+        ((65, 1797), [1], False),  # small as a whole
+        ((65, 64), [32], False),
+        ((785, 1797), [128], False),  # its pieces would be too narrow
+    ]:
+        x = np.ones((rows, columns))
+        assert (blas.ready_for_pieces(x, heights) is not x) == anew
+    monkeypatch.setattr(blas, "faster_in_pieces", lambda: False)
+    x = np.ones((65, 1797))
+    assert blas.ready_for_pieces(x, [32]) is x
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -106,9 +122,11 @@ def test_a_network_in_pieces(monkeypatch: pytest.MonkeyPatch, prepared: bool, bi
     for faster in (True, False):
         monkeypatch.setattr(blas, "faster_in_pieces", lambda faster=faster: faster)
         program = mg.compile((mg.dot(w2, h) - t) ** 2, [*x, t], wrt, backend="numpy", block=3000)
-        result = program(program.prepare(rows) if prepared else rows)
+        batch = program.prepare(rows) if prepared else rows
+        program(batch)  # to lay it out asks for pieces, too
+        in_pieces.clear()
+        result = program(batch)
         assert result.loss == pytest.approx((error**2).mean(), rel=1e-12)
         assert result.gradients == pytest.approx(by_hand[: len(wrt)], rel=1e-9, abs=1e-12)
         # Prepared, the first product and the last are made of pieces; else the first lies the other way.
         assert sum(number > 1 for number in in_pieces) == (1 + prepared if faster else 0)
-        in_pieces.clear()

@@ -1,6 +1,6 @@
 """What BLAS, with which numpy multiplies matrices, does in less time: how they lie, and in which pieces."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -36,9 +36,14 @@ def matmul_for(columns: int) -> Callable[..., Any]:
     return _in_pieces if columns > _FEW and faster_in_pieces() else np.matmul
 
 
-def ready_for_pieces(x: Any) -> Any:
-    """The matrix, as it should lie in memory for a product that is added up in pieces: column by column."""
-    return np.asfortranarray(x) if faster_in_pieces() else x
+def ready_for_pieces(x: Any, heights: Iterable[int]) -> Any:
+    """The matrix, as it should lie in memory for products with gradients of so many rows.
+
+    Column by column, if one of them is made of pieces; else as it is.
+    """
+    rows, columns = x.shape
+    pieces = faster_in_pieces() and any(len(_pieces(columns, rows * height)) > 1 for height in heights)
+    return np.asfortranarray(x) if pieces else x
 
 
 def _in_pieces(a: Any, b: Any, out: Any = None) -> Any:

@@ -85,8 +85,8 @@ class InMemory(Printer):
         given: the statements for what depends on the inputs alone.
         kept: the arrays of those that other statements read, or that are results.
         passing: the names of the others.
-        by_example: the names of inputs that meet a gradient, with their names there: in memory then the
-            numbers of an example should lie side by side, and else those of a row.
+        by_example: the names of inputs that meet gradients, with how many rows these have: in memory the
+            numbers of an example should then lie side by side, if the product is made of pieces.
         with_ones: of an array, the one that has a row of ones below.
         loaded: the arrays of known numbers that statements read.
         sums: the arrays that the sums over the batch are in.
@@ -103,7 +103,7 @@ class InMemory(Printer):
         self.ones: set[int] = set()
         self.zeros: set[int] = set()
         self.new = 0
-        self.by_example: dict[str, str] = {}
+        self.by_example: defaultdict[str, set[int]] = defaultdict(set)
         self.with_ones: dict[Array, Array] = {}
         self._narrow: dict[Array, Array] = {}  # and back
         instructions = [*_after_relu(instructions, constants)]
@@ -271,9 +271,9 @@ class InMemory(Printer):
             [(array, rows), *more] = x.parts
             if self._is_wide(array) and not more and rows == range(array.rows):
                 # Turned, since BLAS is faster where the odd number of rows is that of the first matrix.
-                name = self.by_example[array.name] = f"{array.name}_by_example"
+                self.by_example[array.name].add(sum(len(rows) for _, rows in gradient.parts))
                 turned = fill("[0!].T", [self.operand(gradient)])
-                return f"{instruction.out.name} += matmul({name}, {turned}).T"
+                return f"{instruction.out.name} += matmul({array.name}_by_example, {turned}).T"
         text = super().statement(instruction)
         if (
             isinstance(instruction, Elementwise)
@@ -439,8 +439,9 @@ class Numpy(ArrayProgram):
                     arrays[wide.name] = with_ones(x, turned=turns)
                     x = arrays[wide.name][:-1]
                 arrays[array.name] = np.ascontiguousarray(x) if turns else x
-            for name, by_example in self.loop.by_example.items():
-                arrays[by_example] = ready_for_pieces(arrays[name]) if turned else arrays[name]
+            for name, heights in self.loop.by_example.items():
+                x = arrays[name]
+                arrays[f"{name}_by_example"] = ready_for_pieces(x, heights) if turned else x
             if self.given:
                 names |= arrays
                 execute(self.given, names)
