@@ -43,6 +43,12 @@ def _erfc(x: Any) -> Any:
     return mp.erfc(x) if x < 1000 else mp.mpf(0)  # e^(−10⁶); mpmath refuses 1e308
 
 
+def _atan2(y: Any, x: Any) -> Any:
+    if mp.isinf(y) and mp.isinf(x):  # on a diagonal; mpmath 1.3 has nan there
+        y, x = mp.sign(y), mp.sign(x)
+    return mp.atan2(y, x)
+
+
 def _cross_entropy(*operands: Any) -> Any:
     *logits, target = operands
     return _log_sum_exp(*(z - logits[int(target)] for z in logits))
@@ -66,6 +72,7 @@ ORACLES: dict[str, Oracle] = {
     "quotient": lambda a, b: a / b if b else a * mp.inf,
     "exp2": lambda a: mp.power(2, a),
     "log2": lambda a: mp.log(a) / mp.log(2),
+    "atan2": _atan2,
     "cbrt": lambda a: mp.sign(a) * mp.cbrt(abs(a)),  # mpmath's own takes the complex root of −8
     "erfc": _erfc,
     "sum": lambda *xs: mp.fsum(xs),
