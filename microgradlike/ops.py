@@ -375,29 +375,33 @@ def _binary_cross_entropy_with_logits(z: float, t: float) -> float:
 
 
 def _cross_entropy(*operands: Any) -> Any:
-    # −log softmax(logits)[target] = log Σ eᶻ⁻ᵐ − gap, m the largest. Neither term is negative, so nothing
-    # cancels; and where the target is the largest itself, log1p keeps the digits of all the others.
-    *logits, target = operands
-    largest, shares, chosen, others = _shares(logits, target)
-    gap = sum(*(where(c, z - largest, 0.0) for c, z in zip(chosen, logits)))
-    but_one = where(equal(gap, 0.0), sum(*others), sum(*shares) - 1.0)
-    return where(sum(*chosen), log1p(but_one) - gap, math.nan)
+    # −log softmax(logits)[target] = log Σ eᶻ⁻ᵐ − gap. Neither term is negative, so nothing cancels; and
+    # where the target is the largest itself, its share is 1, and log1p keeps the digits of all the others.
+    chosen, gap, others = _shares(*operands)
+    return where(sum(*chosen), log1p(sum(*others) + expm1(gap)) - gap, math.nan)
 
 
 def _cross_entropy_partials(out: Any, *operands: Any) -> tuple[Any, ...]:
     # softmax(logits)ᵢ − [i is the target]; for the target minus the probability of the others.
+    chosen, gap, others = _shares(*operands)
+    rest = sum(*others)
+    scale = 1.0 / (1.0 + (rest + expm1(gap)))
+    return (*(_choose(c, -rest, other) * scale for c, other in zip(chosen, others)), 0.0)
+
+
+def _shares(*operands: Any) -> tuple[Any, ...]:
+    # Which logit is the target's; its gap z − m to the largest, m; and eᶻ⁻ᵐ of all others.
     *logits, target = operands
-    _, shares, chosen, others = _shares(logits, target)
-    total, rest = sum(*shares), sum(*others)
-    return (*((other - c * rest) / total for c, other in zip(chosen, others)), 0.0)
-
-
-def _shares(logits: Sequence[Any], target: Any) -> tuple[Any, ...]:
-    # eᶻ⁻ᵐ, m the largest; and those of all classes but the target.
     largest = maximum(*logits)
-    shares = [exp(z - largest) for z in logits]
+    below = [z - largest for z in logits]
     chosen = [equal(target, float(i)) for i in range(len(logits))]
-    return largest, shares, chosen, [share * (1.0 - c) for c, share in zip(chosen, shares)]
+    gap = sum(*(_choose(c, z, 0.0) for c, z in zip(chosen, below)))
+    return chosen, gap, [_choose(c, 0.0, exp(z)) for c, z in zip(chosen, below)]
+
+
+def _choose(c: Any, a: Any, b: Any) -> Any:
+    # where, but in less time for a number.
+    return (a if c else b) if type(c) is float else where(c, a, b)
 
 
 _LN2, _LN10 = math.log(2), math.log(10)
