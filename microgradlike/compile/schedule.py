@@ -326,7 +326,9 @@ class _Phase:
         members.sort(key=lambda member: [self._order(a) for a in member[0]])
         out = self._result([n for _, n in members])
         operands = members[0][0]
-        if len(members) == 1 and op.arity is None and len(operands) > 2:
+        sources = {self.at[a][0] if a in self.at else -1 for a in operands}
+        several = op in PAIRED or len(sources) < len(operands)  # of one array
+        if len(members) == 1 and op.arity is None and len(operands) > 2 and several:
             half = len(operands) // 2
             lists = [operands]
             if op in PAIRED:
@@ -502,7 +504,10 @@ def _name(s: Schedule) -> None:
 
 
 #: What the code of a backend calls by itself.
-_OWN = ("np", "blocks", "matmul", "memory", "n", "ones", "outputs", "rows", "stack", "with_ones", "zeros")
+_OWN = (
+    "np", "blocks", "choose", "matmul", "memory", "n", "ones", "ones_of", "outer", "outputs", "picked",
+    "rows", "stack", "with_ones", "zeros",
+)  # fmt: skip
 _TAKEN = (*keyword.kwlist, *dir(builtins), *ops.OPS, *_OWN)
 
 
