@@ -31,7 +31,7 @@ FLOORS = [
         "compile.rows",
         "compile.vector",
     },
-    {"compile.arrays"},
+    {"compile.arrays", "compile.onehot"},
     {"compile.numpy", "compile.jax", "compile.llvm"},
     {"compile.program"},
     {"compile.__init__"},

@@ -210,15 +210,15 @@ class Printer:
 
     def comparison(self, operand: Operand) -> Written | None:
         """A comparison as it is, which is all that a choice needs, and a product: S * (Z > 0.0)."""
-        array, rows = operand.parts[0] if isinstance(operand, View) else (None, ())
-        if array not in self.comparisons or not _is_whole(array, rows):
+        array = whole_of(operand)
+        if array not in self.comparisons:
             return None
         comparison = self.comparisons[array]
         sides = [self.operand(side) for side in comparison.operands]
         return fill(f"([0] {_COMPARISONS[comparison.op]} [1])", sides), "!"
 
     def _is_inner(self, operand: Operand) -> bool:
-        return isinstance(operand, View) and operand.parts[0][0] in self.inner
+        return whole_of(operand) in self.inner
 
     def product(self, weights: Loaded, x: View) -> Written:
         inner = weights.array.rows if weights.transposed else weights.array.columns
@@ -230,7 +230,7 @@ class Printer:
             parts = [self.part(*part) for part in operand.parts]
             return parts[0] if len(parts) == 1 else (f"rows({', '.join(text for text, _ in parts)})", "!")
         array = operand.array
-        if _is_literal(array, self.constants):
+        if self.is_literal(operand):
             number = self.constants[array.members[0]]
             text = (
                 repr(number)
@@ -239,6 +239,10 @@ class Printer:
             )
             return text, "+" if text.startswith("-") else "!"
         return array.name + ".T" * operand.transposed, "!"
+
+    def is_literal(self, operand: Operand) -> bool:
+        """Whether it is a number that stands in the code."""
+        return isinstance(operand, Loaded) and _is_literal(operand.array, self.constants)
 
     def part(self, array: Array, rows: Sequence[int]) -> Written:
         if _is_literal(array, self.constants):  # among rows, a number is a row
@@ -251,6 +255,12 @@ class Printer:
         name = f"rows_{len(self.namespace) + 1}"
         self.namespace[name] = np.array(rows)
         return f"{array.name}[{name}]", "!"
+
+
+def whole_of(operand: Operand) -> Array | None:
+    """The array of which it is all rows; None if it is none."""
+    [(array, rows), *more] = operand.parts if isinstance(operand, View) else [(operand.array, ())]
+    return array if not more and _is_whole(array, rows) else None
 
 
 def _is_whole(array: Array, rows: Sequence[int]) -> bool:

@@ -1,5 +1,6 @@
 """The numpy backend: array instructions over blocks of the batch that stay in the processor's cache."""
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,9 +9,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from microgradlike import ops
-from microgradlike.compile.arrays import ArrayProgram, Part, Printer, as_slice, compiled, execute
+from microgradlike.compile.arrays import ArrayProgram, Part, Printer, as_slice, compiled, execute, whole_of
 from microgradlike.compile.batch import Arrays
-from microgradlike.compile.blas import matmul_for, part_of, ready_for_pieces, with_ones
+from microgradlike.compile.blas import matmul_for, outer_for, part_of, ready_for_pieces, with_ones
+from microgradlike.compile.onehot import choose, is_one_hot, ones_of, picked
 from microgradlike.compile.rows import functions
 from microgradlike.compile.scalars import Scalars
 from microgradlike.compile.schedule import (
@@ -22,14 +24,16 @@ from microgradlike.compile.schedule import (
     MatrixProduct,
     Operand,
     OverBatch,
+    OverRows,
     View,
     arrays_of,
 )
+from microgradlike.compile.writing import Written
 from microgradlike.notation import fill
 from microgradlike.ops import Op
 
 #: What the arrays that the code makes for a block may take, in bytes: what a processor has close by.
-_CACHE = 28 << 16
+_CACHE = 24 << 16
 
 #: As many examples a block has at most.
 _MOST = 8192
@@ -51,6 +55,9 @@ def _special() -> Any:
 _NAMESPACE = {
     "np": np,
     **functions(np, lambda a: _special().erf(a), lambda a: _special().erfc(a)),
+    "choose": choose,
+    "ones_of": ones_of,
+    "picked": picked,
 }
 
 
@@ -74,17 +81,21 @@ class InMemory(Printer):
     A bias takes no pass of its own: W X + b is [W b] [X; 1], and the gradients by both are G [X; 1]ᵀ. What
     depends on the inputs alone has statements of its own, which need not be repeated for the same examples.
 
+    A comparison of which the truth will do is made as soon as it can be, and takes a byte: what is compared
+    is still in the cache then, and its place is sooner free.
+
     Args:
         instructions, results, constants, namespace: as for every printer.
 
     Attributes:
         memory: of each array that is to be there, how many rows it has.
         ones: which of these have a row of ones below.
+        truths: which of these have truths in them.
         zeros: how many rows of zeros statements read; maxima with the number 0.0 take twice the time.
         new: how many rows there are of what statements make themselves.
         given: the statements for what depends on the inputs alone.
-        kept: the arrays of those that other statements read, or that are results.
-        passing: the names of the others.
+        kept: the names that they give to what other statements read, and to results.
+        passing: their other names.
         by_example: the names of inputs that meet gradients, with how many rows these have: in memory the
             numbers of an example should then lie side by side, if the product is made of pieces.
         with_ones: of an array, the one that has a row of ones below.
@@ -101,6 +112,7 @@ class InMemory(Printer):
     ) -> None:
         self.memory: list[int] = []
         self.ones: set[int] = set()
+        self.truths: set[int] = set()
         self.zeros: set[int] = set()
         self.new = 0
         self.by_example: defaultdict[str, set[int]] = defaultdict(set)
@@ -112,30 +124,91 @@ class InMemory(Printer):
             a for i in instructions for a in arrays_of(i) if a.columns is None and a not in made
         }
         self._given = _given(instructions, self._inputs, constants)
+        self._one_hot = {i.out for i in instructions if i.out in self._given and is_one_hot(i, constants)}
+        self._asked: set[Array] = set()  # comparisons of which the truth will do
+        self._conditions: set[Array] = set()  # of choices, given by the inputs alone
         others = [instruction for instruction in instructions if instruction.out not in self._given]
         read = {*results, *(array for instruction in others for array in arrays_of(instruction))}
-        self.kept = [i.out for i in instructions if i.out in self._given and i.out in read]
-        super().__init__(instructions, {*results, *self.kept}, constants, namespace)
+        super().__init__(instructions, {*results, *(read & self._given)}, constants, namespace)
 
     def execute(self, instructions: Sequence[Instruction]) -> list[str]:
-        # What is read where it is used is executed by itself if it can have a place. But of a comparison
-        # its truth will do, for a product or a choice.
+        # What is read where it is used is executed by itself if it can have a place.
         inner, self.inner = self.inner, {}
+        self._conditions = self._given
+        readers = defaultdict(list)
+        for i in instructions:
+            for array in arrays_of(i):
+                readers[array].append(i)
+        self._asked = {
+            array
+            for array in self.comparisons.keys() - self._given - {*self.results}
+            if all(self._asks(i, array) for i in readers[array])
+        }
+        picks = {array for i in instructions if isinstance(i, OverRows) for array in arrays_of(i)}
         for array, (instruction, nodes, _) in inner.items():
-            if array in self.comparisons or not self.function(instruction):
+            asks = array in self._asked
+            has_place = asks or (array not in self.comparisons and self.function(instruction))
+            if not has_place or (array in picks and self._is_pick(instruction)):
                 self.inner[array] = instruction, nodes, self.write(instruction)
         outer = [instruction for instruction in instructions if instruction.out not in self.inner]
         given = [instruction for instruction in outer if instruction.out in self._given]
-        others = [*self._biased([i for i in outer if i.out not in self._given])]
-        self.given = [*map(self.statement, given)]
-        self.passing = [
-            instruction.out.name for instruction in given if instruction.out not in self.results
-        ]
+        others = [i for i in outer if i.out not in self._given]
+        others = [*self._biased(self._asked_early(others))]
         self.sums = [instruction.out for instruction in others if isinstance(instruction, OverBatch)]
         reads = [*map(self.reads, others)]
         read = dict.fromkeys(array for arrays in (*map(self.reads, given), *reads) for array in arrays)
         self.loaded = [array for array in read if array.columns is not None]
-        return [*self._in_places(others, reads)]
+        statements = [*self._in_places(others, reads)]
+        self._give(given, {*re.findall(r"\w+", " ".join(statements))})
+        return statements
+
+    def _give(self, given: Sequence[Instruction], names: Container[str]) -> None:
+        """The statements for what depends on the inputs alone, of which others read these names."""
+        self.given = [*map(self.statement, given)]
+        self.kept: list[str] = []
+        self.passing: list[str] = []
+        for out in (instruction.out for instruction in given):
+            kept = out in self.results or out.name in names
+            (self.kept if kept else self.passing).append(out.name)
+            for name, made in (
+                (f"{out.name}_true", f"{out.name} != 0.0"),
+                (f"{out.name}_ones", f"ones_of({out.name})"),
+            ):
+                if name in names:
+                    self.given.append(f"{name} = {made}")
+                    self.kept.append(name)
+
+    def _asks(self, instruction: Instruction, array: Array) -> bool:
+        """Whether it asks of a comparison if it is true, and nothing else."""
+        if not isinstance(instruction, Elementwise) or [*arrays_of(instruction)].count(array) > 1:
+            return False
+        operands = [*map(whole_of, instruction.operands)]
+        if instruction.op is ops.where:
+            return operands[0] is array
+        return instruction.op is ops.mul and [a for a in operands if a in self.comparisons] == [array]
+
+    def _asked_early(self, instructions: Sequence[Instruction]) -> list[Instruction]:
+        """The same, but a comparison at once after what it needs."""
+        place = {instruction.out: i for i, instruction in enumerate(instructions)}
+
+        def step(instruction: Instruction) -> int:
+            needed = self.reads(instruction) if instruction.out in self._asked else ()
+            return max((place[array] for array in needed if array in place), default=place[instruction.out])
+
+        return sorted(instructions, key=step)
+
+    def _is_pick(self, instruction: Instruction) -> bool:
+        """Whether the sum of its rows is that one for each example which a class chooses."""
+        if not isinstance(instruction, Elementwise) or instruction.op is not ops.where:
+            return False
+        condition, chosen, other = instruction.operands
+        array = whole_of(chosen)
+        return (
+            whole_of(condition) in self._one_hot
+            and array is not None
+            and array.rows == instruction.out.rows
+            and self.operand(other)[0] == "0.0"
+        )
 
     def _in_places(
         self, instructions: Sequence[Instruction], reads: Sequence[Sequence[Array]]
@@ -143,7 +216,11 @@ class InMemory(Printer):
         """The statements, each of which writes to a place that is free, if it can."""
         last = {array: i for i, arrays in enumerate(reads) for array in arrays}
         places: dict[Array, int] = {}
-        free: defaultdict[int, list[int]] = defaultdict(list)  # places, by their numbers of rows
+        free: defaultdict[Any, list[int]] = defaultdict(list)  # places, by what they have room for
+
+        def room(array: Array) -> tuple[int, bool]:
+            return array.rows, array in self._asked
+
         for i, instruction in enumerate(instructions):
             out = instruction.out
             done = [array for array in reads[i] if last[array] == i and array in places]
@@ -154,17 +231,19 @@ class InMemory(Printer):
                 if not isinstance(instruction, MatrixProduct):  # which can't write to what it reads
                     while done:
                         array = done.pop()
-                        free[array.rows].append(places[array])
-                if not free[out.rows]:
-                    free[out.rows].append(len(self.memory))
+                        free[room(array)].append(places[array])
+                if not free[room(out)]:
+                    free[room(out)].append(len(self.memory))
                     self.memory.append(out.rows)
-                place = places[out] = free[out.rows].pop()
+                place = places[out] = free[room(out)].pop()
+                if out in self._asked:
+                    self.truths.add(place)
                 if out in self.with_ones:
                     self.with_ones[out].name = f"with_ones[{place}]"
                     self.ones.add(place)
                 yield self.written_to(f"memory[{place}]", instruction)
             for array in done:
-                free[array.rows].append(places[array])
+                free[room(array)].append(places[array])
 
     def _has_place(self, instruction: Instruction) -> bool:
         out = instruction.out
@@ -175,8 +254,8 @@ class InMemory(Printer):
         can_have = {*self._inputs, *(i.out for i in instructions if self._has_place(i))}
 
         def with_ones(x: View) -> View | None:
-            [(array, rows), *more] = x.parts
-            if more or array not in can_have or rows != range(array.rows):
+            array = whole_of(x)
+            if array not in can_have:
                 return None
             if array not in self.with_ones:
                 wide = self.with_ones[array] = Array(array.rows + 1, (), name=f"_{array.name}_1")
@@ -238,10 +317,22 @@ class InMemory(Printer):
         op, operands = instruction.op, instruction.operands
         if op is ops.relu:
             return "maximum"
+        if op is ops.where and whole_of(operands[0]) in self._one_hot:
+            row = operands[1]
+            is_row = isinstance(row, View) and row.rows == 1
+            return "choose" if is_row or self.is_literal(row) else ""
         if op is ops.add and self.operand(operands[1])[1] == "+":
             return ""  # as an expression it is added from left to right
         name = _UFUNCS.get(op) or ("" if op.name in self.namespace else op.name)
         return name if getattr(getattr(np, name, None), "nin", 0) == len(operands) else ""
+
+    def written(self, instruction: Elementwise) -> list[Written]:
+        operands = super().written(instruction)
+        if instruction.op is ops.where and instruction.out not in self._conditions:
+            condition = whole_of(instruction.operands[0])
+            if condition in self._conditions:
+                operands[0] = f"{operands[0][0]}_true", "!"
+        return operands
 
     def written_to(self, place: str, instruction: Instruction) -> str:
         """A statement that writes its result there."""
@@ -256,24 +347,35 @@ class InMemory(Printer):
             assert isinstance(instruction, Elementwise)
             operands = [text for text, _ in self.written(instruction)]
             if instruction.op is ops.mul:  # of a byte a float is made in less time than of a truth
-                truths = {self.comparison(o) for o in instruction.operands if self._is_inner(o)}
-                operands = [f"{text}.view('b')" if (text, "!") in truths else text for text in operands]
+                factors = {*map(whole_of, instruction.operands)}
+                truths = {array.name for array in self._asked if array in factors}
+                operands = [f"{text}.view('b')" if text in truths else text for text in operands]
+            if self.function(instruction) == "choose":
+                operands[0] = f"{self.operand(instruction.operands[0])[0]}_ones"
             if instruction.op is ops.relu:
                 operands.append(f"zeros[{out.rows}]")
                 self.zeros.add(out.rows)
         function = self.function(instruction)
-        call = function if function == "matmul" else f"np.{function}"
+        call = function if function in ("matmul", "choose") else f"np.{function}"
         return f"{out.name} = {call}({', '.join(operands)}, out={place}){more}"
 
     def statement(self, instruction: Instruction) -> str:
         if isinstance(instruction, OverBatch) and instruction.kind == "matrix":
             gradient, x = instruction.operands
-            [(array, rows), *more] = x.parts
-            if self._is_wide(array) and not more and rows == range(array.rows):
+            array = whole_of(x)
+            if array and self._is_wide(array):
                 # Turned, since BLAS is faster where the odd number of rows is that of the first matrix.
                 self.by_example[array.name].add(sum(len(rows) for _, rows in gradient.parts))
                 turned = fill("[0!].T", [self.operand(gradient)])
                 return f"{instruction.out.name} += matmul({array.name}_by_example, {turned}).T"
+            return f"{instruction.out.name} += outer({self.operand(gradient)[0]}, {self.operand(x)[0]})"
+        if isinstance(instruction, OverRows) and instruction.op is ops.sum:
+            summed = whole_of(instruction.operands[0])
+            choice = self.inner[summed][0] if summed in self.inner else None
+            if choice and self._is_pick(choice) and instruction.out not in self._given:
+                condition, matrix, _ = choice.operands
+                ones, numbers = (self.operand(operand)[0] for operand in (condition, matrix))
+                return f"{instruction.out.name} = picked({ones}_ones, {numbers})"
         text = super().statement(instruction)
         if (
             isinstance(instruction, Elementwise)
@@ -349,8 +451,9 @@ class Numpy(ArrayProgram):
         self.loop = InMemory((), (), {}, {})
         super().__init__(scalars, roots, outputs, {**_NAMESPACE})
         s, loop = self.schedule, self.loop
-        rows = sum(loop.memory) + loop.new + max(loop.zeros, default=0)
-        self.block = block or min(max(_CACHE // (8 * rows or 1) // 64 * 64, 64), _MOST)
+        rows = 8 * (loop.new + max(loop.zeros, default=0))
+        rows += sum(height if i in loop.truths else 8 * height for i, height in enumerate(loop.memory))
+        self.block = block or min(max(_CACHE // (rows or 1) // 64 * 64, 64), _MOST)
         self.where = f", blocks of {self.block:,} examples"
         self.given = compiled(loop.given)
         read = [*loop.loaded, *(a for a, _ in (s.outputs.parts if s.outputs else ()) if a.columns)]
@@ -445,7 +548,7 @@ class Numpy(ArrayProgram):
             if self.given:
                 names |= arrays
                 execute(self.given, names)
-                arrays |= {array.name: names[array.name] for array in self.loop.kept}
+                arrays |= {name: names[name] for name in self.loop.kept}
                 for name in self.loop.passing:
                     del names[name]
             yield len(rows), arrays
@@ -490,13 +593,16 @@ class _Memory:
                 views |= {a.name: self.known[s.slice_of(a)].reshape(a.rows, -1) for a in self._loop.sums}
             self._parts.append(({name: a for name, a in views.items() if a is not None}, gathered))
         self.sums = self.known[program.sums]
+        self._loaded = -1
         self._room: list[Any] = []
         self._columns = self._most = 0
 
     def load(self, part: int) -> None:
         """Set the arrays of known numbers that a part reads, and those that it adds up in."""
         views, gathered = self._parts[part]
-        self.names |= views
+        if part != self._loaded:
+            self.names |= views
+            self._loaded = part
         for name, places in gathered.items():
             self.names[name] = self.known[places]
 
@@ -506,7 +612,9 @@ class _Memory:
             return
         heights = [rows + (i in self._loop.ones) for i, rows in enumerate(self._loop.memory)]
         if columns > self._most:
-            self._room, self._most = [np.empty(height * columns) for height in heights], columns
+            kinds = [bool if i in self._loop.truths else float for i in range(len(heights))]
+            self._room = [np.empty(height * columns, kind) for height, kind in zip(heights, kinds)]
+            self._most = columns
         # Not the first columns of wider arrays: numpy 2.4 negates some arrays with gaps wrongly.
         whole = [a[: height * columns].reshape(height, columns) for height, a in zip(heights, self._room)]
         for i in self._loop.ones:
@@ -516,5 +624,5 @@ class _Memory:
         zeros = np.zeros((max(self._loop.zeros, default=0), columns))
         self.names["zeros"] = {rows: zeros[:rows] for rows in self._loop.zeros}
         self.names["ones"] = np.ones((columns, 1))
-        self.names["matmul"] = matmul_for(columns)
+        self.names["matmul"], self.names["outer"] = matmul_for(columns), outer_for()
         self._columns = columns

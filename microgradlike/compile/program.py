@@ -15,6 +15,9 @@ from microgradlike.engine import real
 
 _data = attrgetter("data")
 
+#: What has a length, and is no list of numbers.
+_NO_LIST = (Mapping, Set, str, bytes)
+
 
 class Result(NamedTuple):
     """The loss of a batch, and the gradients in the order of ``wrt``."""
@@ -247,11 +250,12 @@ class Program:
         return numbers
 
     def _numbers(self, numbers: Any) -> Any:
-        if not hasattr(numbers, "__len__") or isinstance(numbers, Mapping | Set | str | bytes):
+        is_array = hasattr(numbers, "dtype")
+        if not hasattr(numbers, "__len__") or (not is_array and isinstance(numbers, _NO_LIST)):
             raise TypeError(f"parameters are a list or an array of numbers, not {numbers!r:.60}")
         if len(numbers) != len(self.parameters):
             raise ValueError(f"there are {len(self.parameters)} parameters, not {len(numbers)}")
-        if not hasattr(numbers, "dtype"):
+        if not is_array:
             return numbers if {*map(type, numbers)} == {float} else [*map(real, numbers)]
         if numbers.ndim != 1 or numbers.dtype.kind in "cOSUmM":
             raise TypeError(f"parameters are one list of numbers, not {numbers!r:.60}")
