@@ -32,6 +32,7 @@ def test_numbers_are_picked_and_put_where_the_ones_are(classes: list[float]) -> 
     ones = ones_of(mask)
     assert (picked(ones, numbers) == np.where(mask, numbers, 0.0).sum(axis=0, keepdims=True)).all()
     assert (picked(ones, numbers.copy(order="F")) == picked(ones, numbers)).all()
+    assert not np.signbit(picked(ones, np.full(mask.shape, -0.0))).any()
     for new in (0.0, nan, row):
         expected = np.where(mask, new, numbers)
         for out in (numbers.copy(), np.empty_like(numbers)):

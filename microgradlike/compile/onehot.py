@@ -46,11 +46,12 @@ def _counted(rows: int, columns: int) -> tuple[Any, Any]:
 
 def picked(ones: Ones, matrix: Any) -> Any:
     """A row: of each column the number at the one, 0 where there is none."""
+    # Zeros are added, as in the sum of all rows: −0.0 becomes 0.0.
     numbers = matrix.take(ones.places)
     if len(numbers) == matrix.shape[1]:
-        return numbers[None]
+        return numbers[None] + 0.0
     row = np.zeros((1, matrix.shape[1]))
-    row[0, ones.columns] = numbers
+    row[0, ones.columns] += numbers
     return row
 
 

@@ -520,7 +520,7 @@ def casadi(task: Task) -> Iterator[list[Peer]]:
     ws, xs, ts = ([symbol[i] for i in range(symbol.shape[0])] for symbol in (w, x, t))
     loss = node_by_node(task, ws, xs, ts, library, library.fmax)
     began = time.perf_counter()
-    jit = {
+    jit: dict[str, Any] = {
         "jit": True,
         "compiler": "shell",
         "jit_options": {"flags": ["-O3", "-march=native"], "cleanup": False},
