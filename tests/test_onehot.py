@@ -89,6 +89,9 @@ FORMS: dict[str, Any] = {
     "others, needed later": lambda r: mg.sum(
         a * b for a, b in zip(r.where(mg.sum(r.z), [mg.exp(z) for z in r.z]), [mg.exp(z) for z in r.z])
     ),
+    "one of them in the place of others": lambda r: mg.sum(
+        mg.sin(z) for z in r.where(r.z[-1], r.z[1:] + r.z[:1])
+    ),
     "in the place of inputs": lambda r: mg.sum(w * a for w, a in zip(r.w, r.where(0.0, r.x))),
     "in the place of a number": lambda r: mg.sum(mg.cos(a) for a in r.where(mg.sum(r.z), 1.5)),
     "in the place of parameters": lambda r: mg.sum(mg.cos(a) for a in r.where(0.25, r.w)),
@@ -131,6 +134,39 @@ def test_choices_side_by_side(forms: list[str], n: int) -> None:
     parts = [FORMS[form](recorded) for form in forms if form != "nan in the place of one"]
     loss = mg.sum(mg.tanh(part) for part in parts) if parts else recorded.z[0]
     assert_alike(recorded, loss, parts, wild=False)
+
+
+STEPS: dict[str, Any] = {
+    "layer": lambda r, a, _: [mg.dot([mg.sin(w + i) for w in r.w], a) - w for i, w in enumerate(r.w)],
+    "relu": lambda r, a, _: [mg.relu(z) for z in a],
+    "product": lambda r, a, b: [y * z for y, z in zip(a, b)],
+    "in another order": lambda r, a, _: [*reversed(a)],
+    "sum": lambda r, a, b: [mg.sum(a) - z for z in b],
+    "one or the other": lambda r, a, b: r.where(a, b),
+    "a number": lambda r, a, _: r.where(0.0, a),
+    "or a number": lambda r, a, _: r.where(a, 0.0),
+    "one of them": lambda r, a, b: [mg.sum(r.where(a, 0.0)) * z for z in b],
+    "one for all": lambda r, a, b: r.where(a[0], b),
+    "a mask": lambda r, a, _: [c * z for c, z in zip(r.chosen, a)],
+    "what is above": lambda r, a, b: [ops.greater(y, 0.25) * z for y, z in zip(a, b)],
+    "the greater": lambda r, a, b: [ops.where(ops.greater(y, z), y, mg.cos(z)) for y, z in zip(a, b)],
+}
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(sorted(STEPS)), st.integers(0, 9), st.integers(0, 9)), max_size=8),
+    st.integers(2, 4),
+    st.booleans(),
+)
+def test_choices_one_after_the_other(steps: list[tuple[str, int, int]], n: int, derive: bool) -> None:
+    recorded = Recorded(n)
+    lists = [recorded.z, recorded.x]
+    for step, i, j in steps:
+        made = STEPS[step](recorded, lists[i % len(lists)], lists[j % len(lists)])
+        lists.append([mg.tanh(z) for z in made])  # so that nothing grows
+    loss = mg.sum(mg.sin(z) for z in lists[-1]) + recorded.w[0]
+    recorded.w = recorded.w if derive else []
+    assert_alike(recorded, loss, lists[len(steps) // 2], wild=False)
 
 
 def test_what_is_read_and_written_in_one_place() -> None:

@@ -57,7 +57,9 @@ def picked(ones: Ones, matrix: Any) -> Any:
 
 def choose(ones: Ones, row: Any, matrix: Any, out: Any) -> Any:
     """The matrix, but the numbers of the row, or the one number, at the ones; `out` has no gaps."""
+    numbers = row if isinstance(row, float) else row[0, ones.columns]
     if matrix is not out:
+        numbers = np.array(numbers)  # which may be a row of `out`
         np.copyto(out, matrix)
-    out.reshape(-1)[ones.places] = row if isinstance(row, float) else row[0, ones.columns]
+    out.reshape(-1)[ones.places] = numbers
     return out
