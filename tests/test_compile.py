@@ -1122,6 +1122,30 @@ def test_places_in_memory_are_taken_again() -> None:
     assert forward.loop.memory.count(16) == 2
 
 
+def test_memory_serves_blocks_of_all_sizes() -> None:
+    deep = MLP(3, [4, 4, 1])
+
+    def loss(x: list[Value], t: Value) -> Value:
+        return half_squared_error(deep(x), t)
+
+    program = mg.compile(loss, [[0.0] * 3, 0.0], deep.parameters(), backend="numpy", block=6)
+    expected = mg.compile(loss, [[0.0] * 3, 0.0], deep.parameters(), backend="python")
+    whole: Any = program._whole
+    rows = np.random.default_rng(0).normal(size=(12, 4))
+    sizes = [3, 5, 7, 3, 1, 2, 10, 6, 5, 4, 3, 2, 1, 9, 7, 11, 6, 12, 1, 3]  # 7 = 4 + 3, 11 = 6 + 5
+    for n in sizes:
+        for got, wanted in zip(program(rows[:n]), expected(rows[:n].tolist())):
+            np.testing.assert_allclose(got, wanted, rtol=1e-12)
+        [memory] = whole._spare
+        assert len(memory._rooms) <= 4
+    # The next block of a size that was there has the same views, and all sizes have the same memory.
+    program(rows[:11])
+    rooms = [memory._rooms[columns] for columns in (6, 5)]
+    program(rows[:11])
+    assert all(memory._rooms[columns] is room for columns, room in zip((6, 5), rooms))
+    assert all(np.shares_memory(rooms[0]["memory"][0], room["memory"][0]) for room in rooms)
+
+
 def test_a_bias_takes_no_pass_of_its_own() -> None:
     deep = MLP(3, [4, 4, 1])
 

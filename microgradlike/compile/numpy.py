@@ -21,6 +21,9 @@ _CACHE = 24 << 16
 #: As many examples a block has at most.
 _MOST = 8192
 
+#: For blocks of so many sizes the views of memory are kept.
+_SIZES = 4
+
 
 def _special() -> Any:
     try:
@@ -208,7 +211,10 @@ class _Memory:
             self._parts.append(({name: a for name, a in views.items() if a is not None}, gathered))
         self.sums = self.known[program.sums]
         self._loaded = -1
-        self._room: list[Any] = []
+        heights = enumerate(self._loop.memory)
+        self._heights = [rows + (i in self._loop.ones) for i, rows in heights]
+        self._flat: list[Any] = []  # what the rooms for blocks of all sizes are views of
+        self._rooms: dict[int, dict[str, Any]] = {}
         self._columns = self._most = 0
 
     def load(self, part: int) -> None:
@@ -224,19 +230,30 @@ class _Memory:
         """Set what the code takes from outside, for a block of so many examples."""
         if columns == self._columns:
             return
-        heights = [rows + (i in self._loop.ones) for i, rows in enumerate(self._loop.memory)]
+        if columns not in self._rooms:
+            if columns > self._most or len(self._rooms) == _SIZES:
+                self._rooms.clear()
+            self._rooms[columns] = self._room_for(columns)
+        room = self._rooms[columns]
+        for i in self._loop.ones:
+            room["with_ones"][i][-1] = 1.0
+        self.names |= room
+        self._columns = columns
+
+    def _room_for(self, columns: int) -> dict[str, Any]:
+        loop, heights = self._loop, self._heights
         if columns > self._most:
-            kinds = [bool if i in self._loop.truths else float for i in range(len(heights))]
-            self._room = [np.empty(height * columns, kind) for height, kind in zip(heights, kinds)]
+            kinds = [bool if i in loop.truths else float for i in range(len(heights))]
+            self._flat = [np.empty(rows * columns, kind) for rows, kind in zip(heights, kinds)]
+            self._zeros = np.zeros(max(loop.zeros, default=0) * columns)
             self._most = columns
         # Not the first columns of wider arrays: numpy 2.4 negates some arrays with gaps wrongly.
-        whole = [a[: height * columns].reshape(height, columns) for height, a in zip(heights, self._room)]
-        for i in self._loop.ones:
-            whole[i][-1] = 1.0
-        self.names["with_ones"] = whole
-        self.names["memory"] = [array[:rows] for rows, array in zip(self._loop.memory, whole)]
-        zeros = np.zeros((max(self._loop.zeros, default=0), columns))
-        self.names["zeros"] = {rows: zeros[:rows] for rows in self._loop.zeros}
-        self.names["ones"] = np.ones((columns, 1))
-        self.names["matmul"], self.names["outer"] = matmul_for(columns), outer_for()
-        self._columns = columns
+        whole = [a[: rows * columns].reshape(rows, columns) for rows, a in zip(heights, self._flat)]
+        return {
+            "with_ones": whole,
+            "memory": [array[:rows] for rows, array in zip(loop.memory, whole)],
+            "zeros": {rows: self._zeros[: rows * columns].reshape(rows, columns) for rows in loop.zeros},
+            "ones": np.ones((columns, 1)),
+            "matmul": matmul_for(columns),
+            "outer": outer_for(),
+        }

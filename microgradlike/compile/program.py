@@ -415,4 +415,8 @@ def load(backend: str) -> Callable[..., Any]:
 
 
 def _finite(numbers: Any) -> bool:
-    return all(math.isfinite(number) for number in numbers)
+    if isinstance(numbers, list):
+        return all(map(math.isfinite, numbers))
+    import numpy as np
+
+    return bool(np.isfinite(numbers).all())
