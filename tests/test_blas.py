@@ -42,8 +42,9 @@ def test_a_product_in_pieces(shape: tuple[int, int, int], orders: str) -> None:
     a, b, out = normal(orders[0], rows, inner), normal(orders[1], inner, columns), np.empty((rows, columns))
     assert blas._in_pieces(a, b, out=out) is out
     np.testing.assert_allclose(out, a @ b, rtol=1e-12, atol=1e-12)
-    x, g = normal(orders[0], inner, columns), normal(orders[1], columns, rows)  # and where that is added up
-    np.testing.assert_allclose(blas._in_pieces(x, g), x @ g, rtol=1e-12, atol=1e-12)
+    g, x = normal(orders[0], rows, columns), normal(orders[1], inner, columns)
+    for outer in (blas._outer, blas._outer_in_pieces):  # the sum over the columns
+        np.testing.assert_allclose(outer(g, x), g @ x.T, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(blas.ready_for_pieces(x, [rows]), x, rtol=0)
 
 

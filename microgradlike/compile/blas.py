@@ -11,6 +11,9 @@ from numpy.lib.stride_tricks import as_strided
 #: columns a piece of a larger product must have: with fewer, calls take longer than is gained.
 _SMALL, _FEW = 1_000_000, 200
 
+#: From so many rows to so many a matrix is turned, for the kernels for AVX2.
+_LOW, _HIGH = 8, 64
+
 _WHOLE = (slice(None),)
 
 
@@ -42,8 +45,8 @@ def outer_for() -> Callable[..., Any]:
 
 
 def _outer(g: Any, x: Any) -> Any:
-    # The kernels for AVX2 take less time where the first matrix has more rows.
-    return (x @ g.T).T if len(x) > len(g) else g @ x.T
+    # The kernels for AVX2 take less time so, unless one of the matrices is small, or the sum is large.
+    return (x @ g.T).T if len(g) >= _LOW and _LOW <= len(x) <= _HIGH else g @ x.T
 
 
 def _outer_in_pieces(g: Any, x: Any) -> Any:
@@ -64,17 +67,10 @@ def ready_for_pieces(x: Any, heights: Iterable[int]) -> Any:
     return np.asfortranarray(x) if pieces else x
 
 
-def _in_pieces(a: Any, b: Any, out: Any = None) -> Any:
-    """The product in pieces, where these lie together: side by side, or added up if there is no `out`."""
-    if out is not None:
-        for piece in _pieces(b.shape[1], a.size) if b.strides[1] == b.itemsize else _WHOLE:
-            np.matmul(a, b[:, piece], out=out[:, piece])
-        return out
-    first, *others = _pieces(len(b), len(a) * b.shape[1]) if a.strides[0] == a.itemsize else _WHOLE
-    total = a[:, first] @ b[first]
-    for piece in others:
-        total += a[:, piece] @ b[piece]
-    return total
+def _in_pieces(a: Any, b: Any, out: Any) -> Any:
+    for piece in _pieces(b.shape[1], a.size) if b.strides[1] == b.itemsize else _WHOLE:
+        np.matmul(a, b[:, piece], out=out[:, piece])
+    return out
 
 
 @cache

@@ -24,7 +24,6 @@ from microgradlike.compile.schedule import (
     arrays_of,
 )
 from microgradlike.compile.writing import Written
-from microgradlike.notation import fill
 from microgradlike.ops import Op
 
 #: Columns of the batch that are fewer than this are copied, which makes what reads them faster.
@@ -333,13 +332,12 @@ class InMemory(Printer):
     def statement(self, instruction: Instruction) -> str:
         if isinstance(instruction, OverBatch) and instruction.kind == "matrix":
             gradient, x = instruction.operands
+            g, numbers = self.operand(gradient)[0], self.operand(x)[0]
             array = whole_of(x)
             if array and self._is_wide(array):
-                # Turned, since BLAS is faster where the odd number of rows is that of the first matrix.
+                numbers = f"{array.name}_by_example"
                 self.by_example[array.name].add(sum(len(rows) for _, rows in gradient.parts))
-                turned = fill("[0!].T", [self.operand(gradient)])
-                return f"{instruction.out.name} += matmul({array.name}_by_example, {turned}).T"
-            return f"{instruction.out.name} += outer({self.operand(gradient)[0]}, {self.operand(x)[0]})"
+            return f"{instruction.out.name} += outer({g}, {numbers})"
         if isinstance(instruction, OverRows) and instruction.op is ops.sum:
             summed = whole_of(instruction.operands[0])
             choice = self.inner[summed][0] if summed in self.inner else None
