@@ -437,6 +437,18 @@ def test_common_subexpressions_occur_once(backend: str) -> None:
 
 
 @every_backend
+def test_a_sum_that_is_there_is_a_term_of_another(backend: str) -> None:
+    def record(row: Sequence[Value]) -> Value:
+        a, b, c = map(sin, row)
+        before = mg.exp(a + b) * mg.cos(c + a + b)
+        return w * mg.tanh(2.0 * before + (b + a)) + u * mg.tanh(before * before + (b + a + c))
+
+    source = compiled(record, values("x", 3), [w, u], backend).source
+    # Of two sines and of three, each made once; two things are added to them; the loss is w … + u ….
+    assert source.count(" + ") == {"python": 1 + 2 + 2 + 1, "numpy": 1 + 2}[backend]
+
+
+@every_backend
 @pytest.mark.parametrize(
     ("function", "weight"),
     [

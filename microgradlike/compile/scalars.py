@@ -164,6 +164,9 @@ class Scalars:
             parts.append(self._sum(fixed))
         if products:
             parts.append(self._dot(products, []))
+        key = _sum_op(rest), tuple(sorted(rest))
+        if parts and len(rest) > 1 and key in self._known:  # as the forward part may have it
+            rest = [self._known[key]]
         return self._sum(parts + rest) if parts or rest else self.constant(0.0)
 
     def _dot(self, products: list[tuple[int, int]], bias: list[int]) -> int:
@@ -172,9 +175,7 @@ class Scalars:
         return self.instruction(ops.dot, [a for a, _ in products] + [b for _, b in products] + bias)
 
     def _sum(self, terms: list[int]) -> int:
-        if len(terms) == 1:
-            return terms[0]
-        return self.instruction(ops.add if len(terms) == 2 else ops.sum, terms)
+        return self.instruction(_sum_op(terms), terms) if len(terms) > 1 else terms[0]
 
     # ── Means over the batch ──────────────────────────────────────────────────────────────────────────
 
@@ -338,6 +339,10 @@ class _Lowering:
                 half = len(operands) // 2
                 yield from zip(operands[:half], operands[half : 2 * half])
                 yield from ((bias,) for bias in operands[2 * half :])
+
+
+def _sum_op(terms: Sequence[int]) -> Op:
+    return ops.add if len(terms) == 2 else ops.sum
 
 
 def _in_any_order(op: Op, operands: tuple[int, ...]) -> Any:
