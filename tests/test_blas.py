@@ -44,7 +44,11 @@ def test_a_product_in_pieces(shape: tuple[int, int, int], orders: str) -> None:
     np.testing.assert_allclose(out, a @ b, rtol=1e-12, atol=1e-12)
     g, x = normal(orders[0], rows, columns), normal(orders[1], inner, columns)
     for outer in (blas._outer, blas._outer_in_pieces):  # the sum over the columns
-        np.testing.assert_allclose(outer(g, x), g @ x.T, rtol=1e-12, atol=1e-12)
+        total = np.full((rows, inner), np.nan)
+        outer(g, x, total, True)
+        np.testing.assert_allclose(total, g @ x.T, rtol=1e-12, atol=1e-12)
+        outer(g, x, total, False)
+        np.testing.assert_allclose(total, 2 * g @ x.T, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(blas.ready_for_pieces(x, [rows]), x, rtol=0)
 
 

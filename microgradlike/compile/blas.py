@@ -40,21 +40,30 @@ def matmul_for(columns: int) -> Callable[..., Any]:
 
 
 def outer_for() -> Callable[..., Any]:
-    """What makes the product G Xᵀ of gradients and numbers of the same examples."""
+    """What adds the product G Xᵀ of gradients and numbers of the same examples to a total.
+
+    It takes G, X, the total, and whether this is the first such product: then what the total was is lost.
+    """
     return _outer_in_pieces if faster_in_pieces() else _outer
 
 
-def _outer(g: Any, x: Any) -> Any:
-    # The kernels for AVX2 take less time so, unless one of the matrices is small, or the sum is large.
-    return (x @ g.T).T if len(g) >= _LOW and _LOW <= len(x) <= _HIGH else g @ x.T
+def _outer(g: Any, x: Any, total: Any, first: bool) -> None:
+    if len(g) >= _LOW and _LOW <= len(x) <= _HIGH:
+        product = (x @ g.T).T
+        np.copyto(total, product) if first else np.add(total, product, out=total)
+    elif first:
+        np.matmul(g, x.T, out=total)
+    else:
+        total += g @ x.T
 
 
-def _outer_in_pieces(g: Any, x: Any) -> Any:
-    first, *others = _pieces(x.shape[1], len(g) * len(x))
-    total = g[:, first] @ x[:, first].T
-    for piece in others:
-        total += g[:, piece] @ x[:, piece].T
-    return total
+def _outer_in_pieces(g: Any, x: Any, total: Any, first: bool) -> None:
+    for piece in _pieces(x.shape[1], len(g) * len(x)):
+        if first:
+            np.matmul(g[:, piece], x[:, piece].T, out=total)
+            first = False
+        else:
+            total += g[:, piece] @ x[:, piece].T
 
 
 def ready_for_pieces(x: Any, heights: Iterable[int]) -> Any:

@@ -81,6 +81,7 @@ class Numpy(ArrayProgram):
         ]
         wanted = as_slice(self.wanted.tolist())
         self._wanted = wanted if isinstance(wanted, slice) else self.wanted
+        self._means = len(self.parts) == 1 and wanted == self.sums  # nothing is made of the sums but means
         self._spare: list[_Memory] = []
 
     def _over_batch(self) -> Part | None:
@@ -110,9 +111,10 @@ class Numpy(ArrayProgram):
         n = len(batch)
         blocks = batch.blocks if isinstance(batch, _Blocks) else self._blocks(batch, names, turned=False)
         outputs: list[Any] = []
-        names["n"], names["outputs"] = n, outputs
+        names["n"], names["outputs"], names["first"] = n, outputs, True
         known[: len(parameters)] = parameters
-        sums.fill(0.0)
+        for total in memory.totals:
+            total.fill(0.0)
         with np.errstate(all="ignore"):
             for i, part in enumerate(self.parts):
                 memory.load(i)
@@ -122,14 +124,16 @@ class Numpy(ArrayProgram):
                         names |= arrays
                         memory.make_room(columns)
                         execute(body, names)
+                        names["first"] = False
                     for name in arrays:  # they are not ours to keep
                         del names[name]
-                    sums /= n
+                    if not self._means:
+                        sums /= n
                 else:
                     execute(body, names)
                     for name, place in self._results[i]:
                         known[place] = names[name].ravel()
-        numbers = np.array(known[self._wanted])
+        numbers = known[self._wanted] / n if self._means else np.array(known[self._wanted])
         del names["outputs"]
         self._spare.append(memory)
         if not self.schedule.outputs:
@@ -210,6 +214,7 @@ class _Memory:
                 views |= {a.name: self.known[s.slice_of(a)].reshape(a.rows, -1) for a in self._loop.sums}
             self._parts.append(({name: a for name, a in views.items() if a is not None}, gathered))
         self.sums = self.known[program.sums]
+        self.totals = [self.known[s.slice_of(total)] for total in self._loop.totals]
         self._loaded = -1
         heights = enumerate(self._loop.memory)
         self._heights = [rows + (i in self._loop.ones) for i, rows in heights]

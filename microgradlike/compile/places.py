@@ -125,7 +125,9 @@ class InMemory(Printer):
         given = [instruction for instruction in outer if instruction.out in self._given]
         others = [i for i in outer if i.out not in self._given]
         others = [*self._biased(self._asked_early(others))]
-        self.sums = [instruction.out for instruction in others if isinstance(instruction, OverBatch)]
+        sums = [instruction for instruction in others if isinstance(instruction, OverBatch)]
+        self.sums = [instruction.out for instruction in sums]
+        self.totals = [instruction.out for instruction in sums if instruction.kind != "matrix"]
         reads = [*map(self.reads, others)]
         read = dict.fromkeys(array for arrays in (*map(self.reads, given), *reads) for array in arrays)
         self.loaded = [array for array in read if array.columns is not None]
@@ -337,7 +339,7 @@ class InMemory(Printer):
             if array and self._is_wide(array):
                 numbers = f"{array.name}_by_example"
                 self.by_example[array.name].add(sum(len(rows) for _, rows in gradient.parts))
-            return f"{instruction.out.name} += outer({g}, {numbers})"
+            return f"outer({g}, {numbers}, {instruction.out.name}, first)"
         if isinstance(instruction, OverRows) and instruction.op is ops.sum:
             summed = whole_of(instruction.operands[0])
             choice = self.inner[summed][0] if summed in self.inner else None
