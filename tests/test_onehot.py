@@ -185,6 +185,18 @@ def test_two_alike_are_no_classes(constants: list[float]) -> None:
         assert "picked(" not in "\n".join(statements)
 
 
+@pytest.mark.parametrize("choose", [lambda c, z: ops.where(c, z, 0.0), lambda c, z: ops.where(c, 0.0, z)])
+def test_classes_of_two_kinds(choose: Any) -> None:
+    """Different constants, each of which another input may be: both may be met."""
+    w, t = [Value(0.5, "w1"), Value(0.25, "w2")], [Value(0.0, "t1"), Value(0.0, "t2")]
+    chosen = [ops.equal(t[0], 0.0), ops.equal(t[1], 1.0)]
+    loss = mg.sum(mg.sin(choose(c, mg.cos(v) * u)) for c, v, u in zip(chosen, w, t))
+    rows = [[a, b] for a in (0.0, 1.0, 2.0) for b in (0.0, 1.0, 2.0)]
+    numpy, python = (mg.compile(loss, t, w, backend=backend) for backend in ("numpy", "python"))
+    for got, wanted in zip(numpy(rows), python(rows)):
+        np.testing.assert_allclose(got, wanted, rtol=1e-14)
+
+
 def test_a_class_that_is_computed() -> None:
     """Then there are no places beforehand, but a mask."""
     recorded = Recorded(3)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from microgradlike import ops
-from microgradlike.compile.schedule import Elementwise, Instruction, Loaded
+from microgradlike.compile.schedule import Elementwise, Instruction, Loaded, View
 
 
 class Ones(NamedTuple):
@@ -27,8 +27,11 @@ def is_one_hot(instruction: Instruction, constants: Mapping[int, float]) -> bool
     if not isinstance(instruction, Elementwise) or instruction.op is not ops.equal:
         return False
     known = [o.array.members for o in instruction.operands if isinstance(o, Loaded)]
+    compared = [o.rows for o in instruction.operands if isinstance(o, View)]
+    if len(known) != 1 or compared != [1]:
+        return False
     rows = instruction.out.rows
-    return rows > 1 and len(known) == 1 and len({constants.get(n) for n in known[0]} - {None}) == rows
+    return len({constants.get(n) for n in known[0]} - {None}) == rows > 1
 
 
 def ones_of(matrix: Any) -> Ones:
