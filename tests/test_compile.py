@@ -19,6 +19,7 @@ import pytest
 
 import microgradlike as mg
 from microgradlike import MLP, Program, Value, half_squared_error, ops
+from microgradlike.compile.schedule import _TAKEN
 from microgradlike.engine import Constant
 
 BACKENDS = ("python", "numpy")
@@ -1120,6 +1121,28 @@ def test_places_in_memory_are_taken_again() -> None:
     assert whole.loop.memory.count(16) - 20 == 20
     forward: Any = mg.compile(deep, [[0.0] * 4], [], backend="numpy")._whole
     assert forward.loop.memory.count(16) == 2
+
+
+def test_what_is_there_for_the_code_has_names_that_no_array_gets() -> None:
+    names = [name for name in ("first", "zeros", "memory", "outer", "choose", "ones") for _ in range(2)]
+    w, x = [Value(0.5 + i, name) for i, name in enumerate(names)], [Value(1.0, "x1"), Value(0.0, "x2")]
+    loss = mg.sum(mg.relu(a * x[0] + x[1]) for a in w)
+    program = mg.compile(loss, x, w, backend="numpy", block=2)
+    rows = [[1.0, 0.5], [-2.0, 1.0], [0.5, 0.25]]
+    expected = mg.compile(loss, x, w, backend="python")(rows)
+    for batch in (rows, program.prepare(rows)):
+        assert program(batch).loss == pytest.approx(expected.loss, rel=1e-14)
+        assert program(batch).gradients == pytest.approx(expected.gradients, rel=1e-14)
+    whole: Any = program._whole
+    [memory] = whole._spare
+    schedule = whole.schedule
+    blocks = (schedule.before, schedule.each, schedule.after)
+    arrays = {array.name for block in blocks for array in block.loaded}
+    arrays |= {i.out.name for block in blocks for i in block.instructions}
+    arrays |= {array.name for array in (*whole.loop.sums, *whole.loop.loaded)}
+    assert not {"first", "zeros", "memory", "outer", "choose", "ones"} & arrays
+    own = memory.names.keys() - arrays - {"__builtins__"}
+    assert {name for name in own if name.isidentifier()} <= {*_TAKEN}
 
 
 def test_memory_serves_blocks_of_all_sizes() -> None:

@@ -505,8 +505,8 @@ def _name(s: Schedule) -> None:
 
 #: What the code of a backend calls by itself.
 _OWN = (
-    "np", "blocks", "choose", "matmul", "memory", "n", "ones", "ones_of", "outer", "outputs", "picked",
-    "rows", "stack", "with_ones", "zeros",
+    "np", "blocks", "choose", "first", "matmul", "memory", "n", "ones", "ones_of", "outer", "outputs",
+    "picked", "rows", "stack", "with_ones", "zeros",
 )  # fmt: skip
 _TAKEN = (*keyword.kwlist, *dir(builtins), *ops.OPS, *_OWN)
 
