@@ -197,6 +197,7 @@ class _Memory:
         names: for the code.
         known: the vector of known numbers.
         sums: the part of the vector with the sums over the batch.
+        totals: the parts of it that have to be zeros before the first block.
     """
 
     def __init__(self, program: Numpy) -> None:

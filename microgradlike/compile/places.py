@@ -70,6 +70,7 @@ class InMemory(Printer):
         with_ones: of an array, the one that has a row of ones below.
         loaded: the arrays of known numbers that statements read.
         sums: the arrays that the sums over the batch are in.
+        totals: those of them that are added to from the first block on; products are written there first.
     """
 
     def __init__(
