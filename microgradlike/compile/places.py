@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -108,7 +108,8 @@ class InMemory(Printer):
         readers = defaultdict(list)
         for i in instructions:
             for array in arrays_of(i):
-                readers[array].append(i)
+                if array in self.comparisons or array in inner:
+                    readers[array].append(i)
         self._asked = {
             array
             for array in self.comparisons.keys() - self._given - {*self.results}
@@ -133,12 +134,14 @@ class InMemory(Printer):
         read = dict.fromkeys(array for arrays in (*map(self.reads, given), *reads) for array in arrays)
         self.loaded = [array for array in read if array.columns is not None]
         statements = [*self._in_places(others, reads)]
-        self._give(given, {*re.findall(r"\w+", " ".join(statements))})
+        self._give(given, statements)
         return statements
 
-    def _give(self, given: Sequence[Instruction], names: Container[str]) -> None:
-        """The statements for what depends on the inputs alone, of which others read these names."""
+    def _give(self, given: Sequence[Instruction], statements: Iterable[str]) -> None:
+        """The statements for what depends on the inputs alone, and which of its names the others read."""
         self.given = [*map(self.statement, given)]
+        own = {f"{i.out.name}{ending}" for i in given for ending in ("", "_true", "_ones")}
+        names = {name for text in statements for name in re.findall(r"\w+", text) if name in own}
         self.kept: list[str] = []
         self.passing: list[str] = []
         for out in (instruction.out for instruction in given):
@@ -154,7 +157,7 @@ class InMemory(Printer):
 
     def _asks(self, instruction: Instruction, array: Array) -> bool:
         """Whether it asks of a comparison if it is true, and nothing else."""
-        if not isinstance(instruction, Elementwise) or [*arrays_of(instruction)].count(array) > 1:
+        if not isinstance(instruction, Elementwise) or arrays_of(instruction).count(array) > 1:
             return False
         operands = [*map(whole_of, instruction.operands)]
         if instruction.op is ops.where:
@@ -270,7 +273,7 @@ class InMemory(Printer):
     def reads(self, instruction: Instruction) -> list[Array]:
         """The arrays that a statement reads, also those of which is made what stands within it."""
         arrays: dict[Array, None] = {}
-        stack = [*arrays_of(instruction)]
+        stack = arrays_of(instruction)
         while stack:
             wide = stack.pop()
             array = self._narrow.get(wide, wide)
@@ -320,8 +323,7 @@ class InMemory(Printer):
             assert isinstance(instruction, Elementwise)
             operands = [text for text, _ in self.written(instruction)]
             if instruction.op is ops.mul:  # of a byte a float is made in less time than of a truth
-                factors = {*map(whole_of, instruction.operands)}
-                truths = {array.name for array in self._asked if array in factors}
+                truths = [array.name for array in arrays_of(instruction) if array in self._asked]
                 operands = [f"{text}.view('b')" if text in truths else text for text in operands]
             if self.function(instruction) == "choose":
                 operands[0] = f"{self.operand(instruction.operands[0])[0]}_ones"

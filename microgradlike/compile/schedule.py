@@ -11,7 +11,7 @@ Every array has a row for each scalar that it stands for and, for what varies, a
 import builtins
 import keyword
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from typing import Any, TypeAlias
@@ -423,13 +423,15 @@ def _as_range(rows: list[int]) -> Sequence[int]:
     return tuple(rows)
 
 
-def arrays_of(instruction: Instruction) -> Iterator[Array]:
+def arrays_of(instruction: Instruction) -> list[Array]:
     """The arrays that an instruction reads."""
+    arrays = []
     for operand in instruction.operands:
         if isinstance(operand, Loaded):
-            yield operand.array
+            arrays.append(operand.array)
         else:
-            yield from (array for array, _ in operand.parts)
+            arrays += [array for array, _ in operand.parts]
+    return arrays
 
 
 def _in_order(
@@ -451,7 +453,7 @@ def _in_order(
                 done[instruction] = None
             else:
                 stack.append((array, True))
-                stack.extend((operand, False) for operand in reversed([*arrays_of(instruction)]))
+                stack.extend((operand, False) for operand in reversed(arrays_of(instruction)))
     return list(done)
 
 
