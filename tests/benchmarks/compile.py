@@ -1031,7 +1031,7 @@ def lowering(quick: bool) -> None:
     print(
         f'\nlowering: compile(…, backend="numpy"), gradient included; limit {LIMIT} s, {MEMORY >> 30} GiB'
     )
-    head = f"{'':22}{'recorded':>10}{'computed':>10}{'lines':>9}{'seconds':>10}{'µs each':>9}"
+    head = f"{'':22}{'recorded':>10}{'computed':>11}{'lines':>11}{'seconds':>10}{'µs each':>9}"
     print(f"{head}{'MiB before':>12}{'at peak':>9}{'first call':>12}  target")
     for case in cases:
         rounds = 5 if case in targets else 1
@@ -1043,7 +1043,7 @@ def lowering(quick: bool) -> None:
         result = sorted(results, key=lambda result: result["seconds"])[rounds // 2]  # type: ignore[index]
         target = targets.get(case)
         assert isinstance(result, dict)
-        line = f"{case:22}{result['recorded']:10,}{result['computed']:10,}{result['lines']:9,}"
+        line = f"{case:22}{result['recorded']:10,}{result['computed']:11,}{result['lines']:11,}"
         line += f"{result['seconds']:10.4g}{result['seconds'] / result['computed'] * 1e6:9.1f}"
         line += f"{result['before']:12,.0f}{result['peak']:9,.0f}{result['call']:10.4g} s"
         line += f"  {target:g}" if target else ""
