@@ -72,6 +72,13 @@ def gradcheck(
     return True
 
 
+#: An error of a slope, in proportion, by which it can be told from others.
+_GOOD = 1e-6
+
+#: A step in which f does not change is no witness if it is shorter than this: (x - 1) + 1 loses it.
+_ROUNDED_AWAY = 2**-26
+
+
 def central_difference(f: Callable[[float], float], x: float) -> tuple[float, float]:
     """f′(x) from values of f alone, and a bound of its error.
 
@@ -91,11 +98,16 @@ def central_difference(f: Callable[[float], float], x: float) -> tuple[float, fl
     estimates = [estimate for estimate in estimates if math.isfinite(estimate[1])]
     if not estimates:
         raise ValueError("the function is not defined on both sides of the point")
-    # The best is best in proportion: a step across a pole has small errors of a wrong, small slope.
-    derivative, error, h = min(estimates, key=lambda e: (e[1] / (abs(e[0]) + e[1] or 1.0), e[1]))
-    # At a kink the slopes to the left and to the right stay apart however short the step is.
-    if _bend(f, x, h / 4) > 0.75 * _bend(f, x, h) > 1e-6 * abs(derivative) + 8 * error:
+    # The best is best in proportion: a step across a pole has small errors of a wrong, small slope. Where
+    # the slope is 0 or nearly so, no proportion is good, and the least error is.
+    estimates.sort(key=lambda e: (min(e[1] / (abs(e[0]) + e[1] or 1.0), _GOOD), e[1], -e[2]))
+    best = estimates[0]
+    if not any(best[:2]) and best[2] < _ROUNDED_AWAY:
+        longer = (e for e in estimates if e[1] < _GOOD * abs(e[0]) and not _has_kink(f, x, e))
+        best = next(longer, best)
+    if _has_kink(f, x, best):
         raise ValueError("the function has a kink there, or nearly so")
+    derivative, error, _ = best
     return derivative, error
 
 
@@ -107,7 +119,7 @@ def _ridders(f: Callable[[float], float], x: float, step: float) -> tuple[float,
     for _ in range(12):
         h = (x + step) - x  # the step that the floats x and x + h are really apart
         step /= shrink
-        if h == 0:
+        if h / 4 == 0:  # with which a kink is looked for
             break
         above, below = _defined(f, x + h), _defined(f, x - h)
         if not math.isfinite(above - below):
@@ -124,7 +136,15 @@ def _ridders(f: Callable[[float], float], x: float, step: float) -> tuple[float,
             if error < least:
                 best, least, best_step = row[j], error, h
         previous = row
-    return best, 2 * least, best_step
+    # Where f″ jumps, estimates near the slope only as fast as h does: so much is left of a last change.
+    return best, least / (shrink - 1), best_step
+
+
+def _has_kink(f: Callable[[float], float], x: float, estimate: tuple[float, float, float]) -> bool:
+    """Whether the slopes to the left and to the right stay apart however short the step is."""
+    derivative, error, h = estimate
+    rounding = 2**-50 * (abs(x) + h) / h  # f computes with x + h, whatever is left of it in the end
+    return _bend(f, x, h / 4) > 0.75 * _bend(f, x, h) > 1e-6 * abs(derivative) + 8 * error + rounding
 
 
 def _bend(f: Callable[[float], float], x: float, h: float) -> float:

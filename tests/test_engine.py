@@ -76,6 +76,8 @@ def expression(steps: list[tuple[int, int, int]]) -> Callable[..., Any]:
 
 @settings(max_examples=60, deadline=None)
 @given(STEPS, POINT)
+@example([(4, 0, 0), (0, 0, 0), (1, 0, 1), (77, 5, 50)], [1e-282, 0.0, 0.0])  # (x - c) + c
+@example([(0, 0, 0), (0, 0, 0), (1, 0, 1), (77, 5, 50)], [1e-282, 0.0, 0.0])  # (c - x) + x
 def test_random_graphs_have_the_gradient_of_finite_differences(
     steps: list[tuple[int, int, int]], point: list[float]
 ) -> None:
@@ -504,6 +506,11 @@ def test_gradcheck_refuses_what_it_cannot_judge(x: float) -> None:
         mg.gradcheck(mg.sqrt if x == 0 else abs, [0.0])
 
 
+def test_gradcheck_where_the_slope_is_0_and_bends() -> None:
+    assert mg.gradcheck(lambda x: x * abs(x), [0.0])
+    assert mg.gradcheck(lambda x: x - mg.softsign(x), [0.0])
+
+
 def test_gradcheck_checks_second_derivatives_too() -> None:
     assert mg.gradcheck(lambda a, b: mg.grad(mg.tanh(a * b) * a, [a])[0], [0.3, -0.8])
 
@@ -520,6 +527,13 @@ def test_gradcheck_checks_second_derivatives_too() -> None:
         (lambda x: x**3, 0.0, 0.0),
         (lambda x: abs(x - 1e-3), 0.0, -1.0),  # a kink nearby
         (lambda x: 7.0, 2.0, 0.0),
+        (lambda x: 0.1 + x * x, 1e-322, 0.0),
+        (lambda x: (x - 0.1) + 0.1, 1e-282, 1.0),  # a step of the length of x is rounded away
+        (lambda x: (1e-282 - x) + x, 0.0, 0.0),  # so is the number, and that makes no kink
+        (lambda x: max(x, 0.0), -1e-10, 0.0),  # but here f is flat
+        (lambda x: max(x, 0.0), -1e-282, 0.0),
+        (lambda x: x if abs(x) > 1e-3 else 0.0, 0.0, 0.0),
+        (lambda x: x if abs(x) > 1e-3 else 0.0, 1e-282, 0.0),
     ],
 )
 def test_central_differences_find_their_step(
