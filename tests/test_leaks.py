@@ -261,8 +261,11 @@ def growth(action: Callable[[], None], repetitions: int) -> tuple[int, int, int]
 @pytest.mark.parametrize(("action", "times", "waiting"), FEATURES.values(), ids=FEATURES.keys())
 def test_memory_stays_as_it_is(action: Callable[[], None], times: int, waiting: int) -> None:
     times = int(os.environ.get("MICROGRADLIKE_REPETITIONS", times))
-    blocks, objects, in_cycles = growth(action, times)
-    assert blocks < times + 200  # a store of Python's that is not full yet, now and then
+    for _ in range(10):  # Python's own stores grow, too, but not for ever
+        blocks, objects, in_cycles = growth(action, times)
+        if blocks < times:
+            break
+    assert blocks < times
     assert objects < times / 2
     assert in_cycles <= waiting * times
 
