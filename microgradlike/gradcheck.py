@@ -5,7 +5,7 @@ This asks no rule of the op table, only for the value of the function, so it is 
 
 import math
 from collections.abc import Callable, Sequence
-from typing import SupportsFloat
+from typing import NamedTuple, SupportsFloat
 
 from microgradlike.engine import Value, grad
 
@@ -95,24 +95,32 @@ def central_difference(f: Callable[[float], float], x: float) -> tuple[float, fl
     # What f changes over may be the size of x (√x), or 1 whatever x is (sin x): both are tried.
     scales = {abs(x), 1.0} - {0.0}
     estimates = [_ridders(f, x, scale * step) for scale in sorted(scales) for step in (0.1, 1e-3, 1e-6)]
-    estimates = [estimate for estimate in estimates if math.isfinite(estimate[1])]
+    estimates = [estimate for estimate in estimates if math.isfinite(estimate.error)]
     if not estimates:
         raise ValueError("the function is not defined on both sides of the point")
     # The best is best in proportion: a step across a pole has small errors of a wrong, small slope. Where
     # the slope is 0 or nearly so, no proportion is good, and the least error is.
-    estimates.sort(key=lambda e: (min(e[1] / (abs(e[0]) + e[1] or 1.0), _GOOD), e[1], -e[2]))
+    estimates.sort(key=lambda e: (min(e.error / (abs(e.slope) + e.error or 1.0), _GOOD), e.error, -e.step))
     best = estimates[0]
-    if not any(best[:2]) and best[2] < _ROUNDED_AWAY:
-        longer = (e for e in estimates if e[1] < _GOOD * abs(e[0]) and not _has_kink(f, x, e))
-        best = next(longer, best)
-    if _has_kink(f, x, best):
-        raise ValueError("the function has a kink there, or nearly so")
-    derivative, error, _ = best
-    return derivative, error
+    candidates = [best]
+    if best.slope == best.error == 0.0 and best.step < _ROUNDED_AWAY:
+        candidates = [*(e for e in estimates if e.error < _GOOD * abs(e.slope)), best]
+    for estimate in candidates:
+        if not _has_kink(f, x, estimate):
+            return estimate.slope, estimate.error
+    raise ValueError("the function has a kink there, or nearly so")
 
 
-def _ridders(f: Callable[[float], float], x: float, step: float) -> tuple[float, float, float]:
-    """An estimate of f′(x), its error, and the step that gave it."""
+class _Estimate(NamedTuple):
+    """Of f′(x): the slope, a bound of its error, and the step that gave them."""
+
+    slope: float
+    error: float
+    step: float
+
+
+def _ridders(f: Callable[[float], float], x: float, step: float) -> _Estimate:
+    """An estimate, by Richardson extrapolation from this step on."""
     shrink = 1.4
     best, least, best_step = math.nan, math.inf, step
     previous: list[float] = []
@@ -137,14 +145,14 @@ def _ridders(f: Callable[[float], float], x: float, step: float) -> tuple[float,
                 best, least, best_step = row[j], error, h
         previous = row
     # Where f″ jumps, estimates near the slope only as fast as h does: so much is left of a last change.
-    return best, least / (shrink - 1), best_step
+    return _Estimate(best, least / (shrink - 1), best_step)
 
 
-def _has_kink(f: Callable[[float], float], x: float, estimate: tuple[float, float, float]) -> bool:
+def _has_kink(f: Callable[[float], float], x: float, estimate: _Estimate) -> bool:
     """Whether the slopes to the left and to the right stay apart however short the step is."""
-    derivative, error, h = estimate
+    slope, error, h = estimate
     rounding = 2**-50 * (abs(x) + h) / h  # f computes with x + h, whatever is left of it in the end
-    return _bend(f, x, h / 4) > 0.75 * _bend(f, x, h) > 1e-6 * abs(derivative) + 8 * error + rounding
+    return _bend(f, x, h / 4) > 0.75 * _bend(f, x, h) > 1e-6 * abs(slope) + 8 * error + rounding
 
 
 def _bend(f: Callable[[float], float], x: float, h: float) -> float:
