@@ -122,7 +122,7 @@ class Scalars:
         elif op is ops.add:
             operands = sorted(operands, key=self._parameters_first)
         operands = tuple(operands)
-        key = (op, _in_any_order(op, operands))
+        key = _key(op, operands)
         if key in self._known:
             return self._known[key]
         if all(operand in self.constants for operand in operands):
@@ -164,9 +164,9 @@ class Scalars:
             parts.append(self._sum(fixed))
         if products:
             parts.append(self._dot(products, []))
-        key = _sum_op(rest), tuple(sorted(rest))
-        if parts and len(rest) > 1 and key in self._known:  # as the forward part may have it
-            rest = [self._known[key]]
+        if parts and len(rest) > 1:
+            known = self._known.get(_key(_sum_op(rest), tuple(rest)))  # as the forward part may have it
+            rest = rest if known is None else [known]
         return self._sum(parts + rest) if parts or rest else self.constant(0.0)
 
     def _dot(self, products: list[tuple[int, int]], bias: list[int]) -> int:
@@ -345,12 +345,13 @@ def _sum_op(terms: Sequence[int]) -> Op:
     return ops.add if len(terms) == 2 else ops.sum
 
 
-def _in_any_order(op: Op, operands: tuple[int, ...]) -> Any:
+def _key(op: Op, operands: tuple[int, ...]) -> Any:
+    """The same for instructions that make the same, whatever order their operands are in."""
     if op in PAIRED:
         half = len(operands) // 2
         pairs = sorted(zip(operands[:half], operands[half : 2 * half]))
-        return (*pairs, *operands[2 * half :])
-    return tuple(sorted(operands)) if op in COMMUTATIVE else operands
+        return op, *pairs, *operands[2 * half :]
+    return op, *(sorted(operands) if op in COMMUTATIVE else operands)
 
 
 def _gathered(order: Sequence[Value], roots: Container[Value]) -> set[Value]:

@@ -326,9 +326,7 @@ class _Phase:
         members.sort(key=lambda member: [self._order(a) for a in member[0]])
         out = self._result([n for _, n in members])
         operands = members[0][0]
-        sources = {self.at[a][0] if a in self.at else -1 for a in operands}
-        several = op in PAIRED or len(sources) < len(operands)  # of one array
-        if len(members) == 1 and op.arity is None and len(operands) > 2 and several:
+        if len(members) == 1 and op.arity is None and len(operands) > 2 and self._share(op, operands):
             half = len(operands) // 2
             lists = [operands]
             if op in PAIRED:
@@ -338,6 +336,10 @@ class _Phase:
         else:
             columns = zip(*(operands for operands, _ in members))
             self.block.instructions.append(Elementwise(out, op, tuple(map(self._column, columns))))
+
+    def _share(self, op: Op, operands: tuple[int, ...]) -> bool:
+        """Whether several of the operands are rows of one array."""
+        return op in PAIRED or len({self._order(a)[0] for a in operands}) < len(operands)
 
     # ── Operands ──────────────────────────────────────────────────────────────────────────────────────
 
