@@ -1124,8 +1124,9 @@ def test_places_in_memory_are_taken_again() -> None:
 
 
 def test_what_is_there_for_the_code_has_names_that_no_array_gets() -> None:
-    names = [name for name in ("first", "zeros", "memory", "outer", "choose", "ones") for _ in range(2)]
-    w, x = [Value(0.5 + i, name) for i, name in enumerate(names)], [Value(1.0, "x1"), Value(0.0, "x2")]
+    names = {"first", "zeros", "memory", "outer", "choose", "ones"}
+    w = [Value(0.5 + i, name) for i, name in enumerate(sorted([*names, *names]))]
+    x = [Value(1.0, "x1"), Value(0.0, "x2")]
     loss = mg.sum(mg.relu(a * x[0] + x[1]) for a in w)
     program = mg.compile(loss, x, w, backend="numpy", block=2)
     rows = [[1.0, 0.5], [-2.0, 1.0], [0.5, 0.25]]
@@ -1140,7 +1141,7 @@ def test_what_is_there_for_the_code_has_names_that_no_array_gets() -> None:
     arrays = {array.name for block in blocks for array in block.loaded}
     arrays |= {i.out.name for block in blocks for i in block.instructions}
     arrays |= {array.name for array in (*whole.loop.sums, *whole.loop.loaded)}
-    assert not {"first", "zeros", "memory", "outer", "choose", "ones"} & arrays
+    assert not names & arrays
     own = memory.names.keys() - arrays - {"__builtins__"}
     assert {name for name in own if name.isidentifier()} <= {*_TAKEN}
 

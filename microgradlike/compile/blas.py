@@ -51,19 +51,21 @@ def _outer(g: Any, x: Any, total: Any, first: bool) -> None:
     if len(g) >= _LOW and _LOW <= len(x) <= _HIGH:
         product = (x @ g.T).T
         np.copyto(total, product) if first else np.add(total, product, out=total)
-    elif first:
-        np.matmul(g, x.T, out=total)
     else:
-        total += g @ x.T
+        _add(g, x, total, first)
 
 
 def _outer_in_pieces(g: Any, x: Any, total: Any, first: bool) -> None:
     for piece in _pieces(x.shape[1], len(g) * len(x)):
-        if first:
-            np.matmul(g[:, piece], x[:, piece].T, out=total)
-            first = False
-        else:
-            total += g[:, piece] @ x[:, piece].T
+        _add(g[:, piece], x[:, piece], total, first)
+        first = False
+
+
+def _add(g: Any, x: Any, total: Any, first: bool) -> None:
+    if first:
+        np.matmul(g, x.T, out=total)
+    else:
+        total += g @ x.T
 
 
 def ready_for_pieces(x: Any, heights: Iterable[int]) -> Any:

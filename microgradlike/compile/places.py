@@ -38,6 +38,9 @@ _UFUNCS: dict[Op, str] = {
     ops.neg: "negative",
 }
 
+#: What statements may read instead of a comparison that was made beforehand: how its name ends, what it is.
+_INSTEAD = {"_true": "{} != 0.0", "_ones": "ones_of({})"}
+
 
 class InMemory(Printer):
     """Prints statements that write to arrays which are there already.
@@ -140,19 +143,17 @@ class InMemory(Printer):
     def _give(self, given: Sequence[Instruction], statements: Iterable[str]) -> None:
         """The statements for what depends on the inputs alone, and which of its names the others read."""
         self.given = [*map(self.statement, given)]
-        own = {f"{i.out.name}{ending}" for i in given for ending in ("", "_true", "_ones")}
+        own = {f"{i.out.name}{ending}" for i in given for ending in ("", *_INSTEAD)}
         names = {name for text in statements for name in re.findall(r"\w+", text) if name in own}
         self.kept: list[str] = []
         self.passing: list[str] = []
         for out in (instruction.out for instruction in given):
             kept = out in self.results or out.name in names
             (self.kept if kept else self.passing).append(out.name)
-            for name, made in (
-                (f"{out.name}_true", f"{out.name} != 0.0"),
-                (f"{out.name}_ones", f"ones_of({out.name})"),
-            ):
+            for ending, made in _INSTEAD.items():
+                name = f"{out.name}{ending}"
                 if name in names:
-                    self.given.append(f"{name} = {made}")
+                    self.given.append(f"{name} = {made.format(out.name)}")
                     self.kept.append(name)
 
     def _asks(self, instruction: Instruction, array: Array) -> bool:
