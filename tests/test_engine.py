@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import microgradlike as mg
 from microgradlike import ops
-from microgradlike.engine import NOT_COMPUTED, Constant, Value, topological_order
+from microgradlike.engine import NOT_COMPUTED, Constant, Value, gradients, topological_order
 from microgradlike.gradcheck import central_difference
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -562,3 +562,33 @@ def test_a_nan_that_was_pickled_is_still_what_was_recorded() -> None:
     copy.parents[0].data = 1.0
     with pytest.raises(RuntimeError, match=r"was nan when this graph was recorded and is 1\.0 now"):
         mg.grad(copy, [copy.parents[0]])
+
+
+# ── The plain loop ────────────────────────────────────────────────────────────────────────────────────
+
+
+@settings(max_examples=60, deadline=None)
+@given(STEPS, POINT)
+def test_gradients_has_the_bits_of_backward_and_touches_nothing(
+    steps: list[tuple[int, int, int]], point: list[float]
+) -> None:
+    y = expression(steps)(*(Value(x) for x in point))
+    order = topological_order(y)
+    for i, value in enumerate(order):
+        value.grad = float(i)
+    plain = gradients(y)
+    assert [value.grad for value in order] == list(range(len(order)))
+    for value in order:
+        value.grad = 0.0
+    y.backward()
+    assert list(plain) == order
+    assert [plain[value].hex() for value in order] == [value.grad.hex() for value in order]
+
+
+def test_gradients_of_a_leaf_a_constant_and_an_operand_that_stands_there_twice() -> None:
+    a, two = Value(3.0), Constant(2.0)
+    assert gradients(a) == {a: 1.0}
+    assert gradients(two) == {two: 1.0}
+    b = a * a
+    assert gradients(b + b * two)[a] == 18.0
+    assert two not in gradients(b * two)
