@@ -43,6 +43,9 @@ def draw(
     direction: Literal["LR", "RL", "TB", "BT"] | None = None,
     precision: int = 4,
     max_nodes: int = 200,
+    gradients: Mapping[Value, float] | None = None,
+    lit: Collection[Value] = (),
+    notes: Mapping[Value, str] | None = None,
 ) -> "Picture":
     """The picture of how a value was made: numbers, gradients, and local derivatives.
 
@@ -61,6 +64,9 @@ def draw(
         precision: how many decimals.
         max_nodes: a graph of more values than this is folded: values that come out of the same
             operation at the same depth, such as the sums of a layer, share a box that counts them.
+        gradients: the gradients to show, such as `Steps.gradients`; by default those in ``grad``.
+        lit: values to mark: they have a thick outline, and so have the arrows between two of them.
+        notes: a line of text for the box of a value. A folded picture shows no marks and no notes.
 
     Returns:
         A `Picture`, which is a `graphviz.Digraph`: in a notebook the last line of a cell shows it,
@@ -84,6 +90,10 @@ def draw(
     if type(max_nodes) is not int or max_nodes < 1:
         raise ValueError(f"max_nodes is a whole number from 1 on, not {max_nodes!r}")
     if isinstance(value, Module):
+        if gradients is not None or lit or notes:
+            raise TypeError(
+                "the sketch of a network has no room for gradients, lit or notes: draw its loss"
+            )
         return sketch(value, precision=precision)
     roots = [value] if isinstance(value, Value) else list(value) if isinstance(value, Iterable) else []
     if not roots or not all(isinstance(root, Value) for root in roots):
@@ -91,9 +101,11 @@ def draw(
     # The order is read from the last one back, see _as_read.
     order = [root for root in roots if isinstance(root, Constant)] + topological_order(*reversed(roots))
     check_data(order)
+    if gradients is None:
+        gradients = {value: value.grad for value in order}
     if _count(order) > max_nodes:
-        return _folded(roots, order, direction or "LR", precision)
-    return _Drawing(roots, order, detail == "neurons", precision).picture(direction)
+        return _folded(roots, order, direction or "LR", precision, gradients)
+    return _Drawing(roots, order, detail == "neurons", precision, gradients, lit, notes).picture(direction)
 
 
 def _check_detail(detail: Any) -> None:
@@ -101,28 +113,12 @@ def _check_detail(detail: Any) -> None:
         raise ValueError(f'detail is "neurons" or "values", not {detail!r}')
 
 
-def draw_marked(
-    value: Value,
-    *,
-    lit: Collection[Value] = (),
-    notes: Mapping[Value, str] | None = None,
-    detail: Literal["neurons", "values"] = "values",
-    precision: int = 4,
-    max_nodes: int = 200,
-) -> "Picture":
-    """The picture of `draw`, some of it marked; a folded picture has no marks.
-
-    The lit values have a thick outline, and so have the arrows between two of them; notes are lines of
-    text for the boxes of values.
-    """
-    order = topological_order(value)
-    if _count(order) > max_nodes:
-        return _folded([value], order, "LR", precision)
-    return _Drawing([value], order, detail == "neurons", precision, lit, notes).picture(None)
-
-
 def draw_with_places(
-    value: Value, *, detail: Literal["neurons", "values"] = "neurons", max_nodes: int = 200
+    value: Value,
+    gradients: Mapping[Value, float],
+    *,
+    detail: Literal["neurons", "values"] = "neurons",
+    max_nodes: int = 200,
 ) -> "tuple[Picture, dict[Value, str], dict[Value, list[tuple[str, int]]]]":
     """The picture of `draw`, the boxes' names, and where each gradient is: boxes, and which one in each.
 
@@ -131,9 +127,9 @@ def draw_with_places(
     _check_detail(detail)
     order = topological_order(value)
     if _count(order) > max_nodes:
-        return _folded([value], order, "LR", 4), {}, {}
-    drawing = _Drawing([value], order, detail == "neurons", 4)
-    return drawing.picture(None), drawing.names, drawing.gradients
+        return _folded([value], order, "LR", 4, gradients), {}, {}
+    drawing = _Drawing([value], order, detail == "neurons", 4, gradients)
+    return drawing.picture(None), drawing.names, drawing.places
 
 
 def _count(order: Sequence[Value]) -> int:
@@ -162,14 +158,15 @@ class _Drawing:
         order: Sequence[Value],
         neurons: bool,
         precision: int,
+        gradients: Mapping[Value, float],
         lit: Collection[Value] = (),
         notes: Mapping[Value, str] | None = None,
     ) -> None:
         self.roots, self.order, self.precision = roots, order, precision
-        self.lit, self.notes = set(lit), notes or {}
+        self.gradients, self.lit, self.notes = gradients, set(lit), notes or {}
         self.names: dict[Value, str] = {}  # of the boxes
         # Where a gradient stands: in which boxes, and as which of the gradients there.
-        self.gradients: dict[Value, list[tuple[str, int]]] = {}
+        self.places: dict[Value, list[tuple[str, int]]] = {}
         self._box_name, self._in_box = "", 0
         self.neurons = {node for node in order if neurons and _is_neuron(node)}
         self.leaves = _leaf_roles(order)
@@ -228,7 +225,8 @@ class _Drawing:
         if value in self.notes:
             rows.append([cell(self.notes[value], LIT_INK, colspan=max(map(len, rows)))])
         marks = _LIT if value in self.lit else {}
-        picture.node(name, table(rows), fillcolor=fill, tooltip=tooltip(value), **marks)
+        tip = tooltip(value, self.gradients.get(value, NOT_COMPUTED))
+        picture.node(name, table(rows), fillcolor=fill, tooltip=tip, **marks)
 
     def _box(self, value: Value, ink: str) -> list[list[str]]:
         symbol = value.op.symbol if value.op and not self._activates(value) else ""
@@ -276,11 +274,12 @@ class _Drawing:
         return number(then, self.precision) + (f", now {number(now, self.precision)}" if changed else "")
 
     def _gradient(self, value: Value, word: str = "", **attributes: Any) -> str:
-        if value.grad is NOT_COMPUTED or value.grad is None:
+        gradient = self.gradients.get(value, NOT_COMPUTED)
+        if gradient is NOT_COMPUTED or gradient is None:
             return cell(word + "–", FAINT_INK, align="RIGHT", **attributes)
-        self.gradients.setdefault(value, []).append((self._box_name, self._in_box))
+        self.places.setdefault(value, []).append((self._box_name, self._in_box))
         self._in_box += 1
-        return cell(word + number(value.grad, self.precision), GRADIENT_INK, align="RIGHT", **attributes)
+        return cell(word + number(gradient, self.precision), GRADIENT_INK, align="RIGHT", **attributes)
 
 
 def _length(order: Sequence[Value], edges: Sequence[tuple[Value, Value, str]]) -> int:
@@ -384,7 +383,13 @@ def _picture(roots: Sequence[Value], order: Sequence[Value], direction: str, how
 _MOST_GROUPS = 60
 
 
-def _folded(roots: Sequence[Value], order: Sequence[Value], direction: str, precision: int) -> "Picture":
+def _folded(
+    roots: Sequence[Value],
+    order: Sequence[Value],
+    direction: str,
+    precision: int,
+    gradients: Mapping[Value, float],
+) -> "Picture":
     """Values that come out of the same operation at the same depth share a box that counts them."""
     leaves = _leaf_roles(order)
     group = _by_depth(order, roots, leaves) or _by_operation(order, roots, leaves)
@@ -399,7 +404,8 @@ def _folded(roots: Sequence[Value], order: Sequence[Value], direction: str, prec
     names = {key: f"g{i}" for i, key in enumerate(members)}
     for key, values in members.items():
         role = _role(values[-1], roots, leaves)
-        picture.node(names[key], table(_group_rows(values, role, precision)), fillcolor=ROLES[role].fill)
+        rows = _group_rows(values, role, precision, gradients)
+        picture.node(names[key], table(rows), fillcolor=ROLES[role].fill)
     for (start, end), count in arrows.items():
         picture.edge(names[start], names[end], _pill(f"{count:,}") if count > 1 else "")
     return picture
@@ -440,7 +446,9 @@ def _by_operation(
     }
 
 
-def _group_rows(values: Sequence[Value], role: str, precision: int) -> list[list[str]]:
+def _group_rows(
+    values: Sequence[Value], role: str, precision: int, gradients: Mapping[Value, float]
+) -> list[list[str]]:
     first, ink = values[0], ROLES[role].ink
     title = f"{len(values):,} {'values' if first.op else role + 's'}" if len(values) > 1 else ""
     names = dict.fromkeys(pretty(value.name) for value in (first, values[-1]) if value.name)
@@ -449,10 +457,11 @@ def _group_rows(values: Sequence[Value], role: str, precision: int) -> list[list
         for text in (title, " … ".join(names))
         if text
     ]
-    gradients = [v.grad for v in values if v.grad is not NOT_COMPUTED and v.grad is not None]
+    shown = [gradients.get(value, NOT_COMPUTED) for value in values]
+    shown = [gradient for gradient in shown if gradient is not NOT_COMPUTED and gradient is not None]
     for word, numbers, colour in (
         ("value", [value.data for value in values], ROLES["inner"].ink),
-        ("grad", gradients, GRADIENT_INK if gradients else FAINT_INK),
+        ("grad", shown, GRADIENT_INK if shown else FAINT_INK),
     ):
         label = cell(word, FAINT_INK, size=9, align="LEFT")
         rows.append([label, cell(_range(numbers, precision), colour, align="RIGHT")])

@@ -149,10 +149,10 @@ class Explanation:
         >>> explain(x * w, w).picture()
         <picture of x·w: 3 values>
         """
-        from microgradlike.draw import draw_marked
+        from microgradlike.draw import draw
 
         lit = {node for path in self.paths for node in path.nodes}
-        return draw_marked(self.loss, lit=lit, precision=precision, max_nodes=max_nodes)
+        return draw(self.loss, detail="values", lit=lit, precision=precision, max_nodes=max_nodes)
 
     def __str__(self) -> str:
         n = self._notation()

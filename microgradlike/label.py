@@ -113,11 +113,11 @@ def _attributes(attributes: Mapping[str, Any]) -> str:
     return "".join(f' {key.upper()}="{value}"' for key, value in attributes.items())
 
 
-def tooltip(value: Value) -> str:
+def tooltip(value: Value, gradient: float) -> str:
     """All digits, for who points at it."""
     text = f"{value.name or 'value'} = {value.data!r}"
-    if value.grad is not NOT_COMPUTED and value.grad is not None:
-        text += f", gradient {value.grad!r}"
+    if gradient is not NOT_COMPUTED and gradient is not None:
+        text += f", gradient {gradient!r}"
     text = visible(text)
     # Graphviz reads escapes in it twice, and entities.
     return text.replace("\\", 4 * "\\").replace("&", "&amp;")

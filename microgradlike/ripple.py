@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
 
 from microgradlike import label, ops
-from microgradlike.engine import Value, check_recorded, real, record, topological_order
+from microgradlike.engine import (
+    Constant,
+    Value,
+    check_recorded,
+    gradients,
+    real,
+    record,
+    topological_order,
+)
 from microgradlike.formula import formula, number, write
 
 if TYPE_CHECKING:  # graphviz takes as long to import as all of this package
@@ -65,7 +73,7 @@ def ripple(
     return Ripple(
         loss,
         nudges,
-        _gradients(loss, nudges, after),
+        _gradients(loss, nudges),
         [Row(value, _recorded(value), data) for value, data in after.items()],
         _recorded(loss),
         after.get(loss, _recorded(loss)),
@@ -139,15 +147,20 @@ class Ripple:
         >>> ripple(w * w, w, 0.1).picture()
         <picture of w·w: 2 values>
         """
-        from microgradlike.draw import draw_marked
+        from microgradlike.draw import draw
 
         notes = {}
         for row in self.rows:
             sign = "+" if row.change > 0 else ""
             after, change = (label.number(data, precision) for data in (row.after, row.change))
             notes[row.value] = f"→ {after} ({sign}{change})"
-        return draw_marked(
-            self.loss, lit=notes.keys(), notes=notes, precision=precision, max_nodes=max_nodes
+        return draw(
+            self.loss,
+            detail="values",
+            lit=notes.keys(),
+            notes=notes,
+            precision=precision,
+            max_nodes=max_nodes,
         )
 
     def __str__(self) -> str:
@@ -256,17 +269,14 @@ def _forward(node: Any, after: Mapping[Value, float]) -> float:
     return out
 
 
-def _gradients(
-    loss: Value, nudges: Mapping[Value, float], moving: dict[Value, float]
-) -> dict[Value, float]:
-    """∂loss/∂w for each nudged w that the loss depends on; the same bits as by `Value.backward`."""
-    gradients = {loss: 1.0}
-    for node in reversed(moving):
-        if node.op and node in gradients:
-            for parent, partial in zip(node.parents, node.partials):
-                if parent in moving:
-                    gradients[parent] = gradients.get(parent, 0.0) + partial * gradients[node]
-    return {w: gradients[w] for w in nudges if w in gradients}
+def _gradients(loss: Value, nudges: Mapping[Value, float]) -> dict[Value, float]:
+    """∂loss/∂w for each nudged w that the loss depends on."""
+    gradient = gradients(loss)
+    for node in reversed(list(gradient)):
+        for parent, partial in zip(node.parents, node.partials):
+            if isinstance(parent, Constant) and parent in nudges:
+                gradient[parent] = gradient.get(parent, 0.0) + partial * gradient[node]
+    return {w: gradient[w] for w in nudges if w in gradient}
 
 
 # ── As a table ────────────────────────────────────────────────────────────────────────────────────────
