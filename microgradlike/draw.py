@@ -27,6 +27,7 @@ from microgradlike.label import (
     tooltip,
     visible,
 )
+from microgradlike.naming import forward_order, told_apart
 from microgradlike.nn import ACTIVATIONS, MLP, Layer, Module, Neuron
 from microgradlike.sketch import sketch
 
@@ -165,6 +166,7 @@ class _Drawing:
         self.roots, self.order, self.precision = roots, order, precision
         self.gradients, self.lit, self.notes = gradients, set(lit), notes or {}
         self.names: dict[Value, str] = {}  # of the boxes
+        self.called = told_apart(forward_order(*roots))
         # Where a gradient stands: in which boxes, and as which of the gradients there.
         self.places: dict[Value, list[tuple[str, int]]] = {}
         self._box_name, self._in_box = "", 0
@@ -230,7 +232,7 @@ class _Drawing:
 
     def _box(self, value: Value, ink: str) -> list[list[str]]:
         symbol = value.op.symbol if value.op and not self._activates(value) else ""
-        name = [cell(pretty(value.name), ink, bold=True, align="LEFT")] if value.name else []
+        name = [cell(self._name(value), ink, bold=True, align="LEFT")] if value.name else []
         data = cell(self._number(value), ink, align="RIGHT")
         if isinstance(value, Constant):
             return [[data]]
@@ -242,8 +244,8 @@ class _Drawing:
 
     def _neuron(self, node: Value, ink: str) -> list[list[str]]:
         ws, xs, bias = _split(node)
-        equation = _equation(ws, xs, bias)
-        title = f"{pretty(node.name)} = {equation}" if node.name else equation
+        equation = self._equation(ws, xs, bias)
+        title = f"{self._name(node)} = {equation}" if node.name else equation
         value, grad = (cell(word, FAINT_INK, size=9, align="RIGHT") for word in ("value", "grad"))
         parameters = [*ws, *bias]
         left_out = len(parameters) - _ROWS + 1 if len(parameters) > _ROWS else 0
@@ -262,10 +264,21 @@ class _Drawing:
 
     def _row(self, value: Value, ink: str, bold: bool = False) -> list[str]:
         return [
-            cell(pretty(value.name), ink, bold=bold, align="LEFT"),
+            cell(self._name(value), ink, bold=bold, align="LEFT"),
             cell(self._number(value), ROLES["inner"].ink, align="RIGHT"),
             self._gradient(value),
         ]
+
+    def _name(self, value: Value) -> str:
+        return pretty(self.called.get(value, value.name))
+
+    def _equation(self, ws: Sequence[Value], xs: Sequence[Value], bias: Sequence[Value]) -> str:
+        if not all(value.name for value in (*ws, *xs, *bias)):
+            return "w·x + b" if bias else "w·x"
+        terms = [_product(self._name(w), self._name(x)) for w, x in zip(ws, xs)]
+        if len(terms) > 4:
+            terms[2:-1] = ["…"]
+        return " + ".join([*terms, *map(self._name, bias)])
 
     def _number(self, value: Value) -> str:
         now = value.data
@@ -313,18 +326,9 @@ def _split(node: Value) -> tuple[Sequence[Value], Sequence[Value], Sequence[Valu
     return node.parents[:n], node.parents[n : 2 * n], node.parents[2 * n :]
 
 
-def _equation(ws: Sequence[Value], xs: Sequence[Value], bias: Sequence[Value]) -> str:
-    if not all(value.name for value in (*ws, *xs, *bias)):
-        return "w·x + b" if bias else "w·x"
-    terms = [_product(pretty(w.name), pretty(x.name)) for w, x in zip(ws, xs)]
-    if len(terms) > 4:
-        terms[2:-1] = ["…"]
-    return " + ".join([*terms, *(pretty(b.name) for b in bias)])
-
-
 def _product(w: str, x: str) -> str:
     """w₁₁x₁, but weight·input where the eye would not see two factors."""
-    letters = all(re.fullmatch(r"[^\W\d_][₀-₉,]*", name) for name in (w, x))
+    letters = all(re.fullmatch(r"[^\W\d_][₀-₉,]*(⁽[⁰¹²³⁴-⁹]+⁾)?", name) for name in (w, x))
     return f"{w}{x}" if letters else f"{w}·{x}"
 
 

@@ -22,7 +22,7 @@ from microgradlike.formula import (
     write,
     write_partial,
 )
-from microgradlike.notation import fill
+from microgradlike.notation import as_factor
 from microgradlike.ops import Op
 from microgradlike.paths import (
     Edge,
@@ -411,12 +411,15 @@ class _Notation:
 
     def factors(self, edges: Sequence[Edge], *, alone: bool = False) -> list[_Factor]:
         """The factors, with the brackets that they need in a product, or without, each on its own."""
-        template = "[0]" if alone or len(edges) == 1 else "[0*]"
+        is_product = len(edges) > 1 and not alone
         factors = []
         for edge in _ends(edges):
             if edge:
                 written = self._formula(edge), write_partial(edge.factor, _DIGITS, latex=self.latex)
-                formula, value = (fill(template, [operand], latex=self.latex) for operand in written)
+                formula, value = (
+                    as_factor(operand, latex=self.latex) if is_product else operand[0]
+                    for operand in written
+                )
                 factors.append(_Factor(self.derivative(edge.node, edge.parent), formula, value))
             else:
                 factors.append(_Factor(*[r"\cdots"] * 3) if self.latex else _ELLIPSIS)

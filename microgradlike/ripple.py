@@ -1,5 +1,6 @@
 """ripple: what changes, all the way to the loss, if a weight is nudged."""
 
+import functools
 import html
 import math
 from collections.abc import Mapping
@@ -16,7 +17,8 @@ from microgradlike.engine import (
     record,
     topological_order,
 )
-from microgradlike.formula import formula, number, write
+from microgradlike.formula import number, write, written_name
+from microgradlike.naming import forward_order, set_apart, told_apart
 
 if TYPE_CHECKING:  # graphviz takes as long to import as all of this package
     from microgradlike.picture import Picture
@@ -164,7 +166,7 @@ class Ripple:
         )
 
     def __str__(self) -> str:
-        lines = _lines(self.rows)
+        lines = _lines(self.rows, self._names)
         widths = [max(map(len, column)) for column in zip(*lines)]
         text = []
         for line in lines:
@@ -177,7 +179,7 @@ class Ripple:
 
     def _repr_html_(self) -> str:
         rows = ""
-        for i, (name, *numbers) in enumerate(_lines(self.rows)):
+        for i, (name, *numbers) in enumerate(_lines(self.rows, self._names)):
             tag = "td" if i else "th"
             cells = f'<{tag} style="text-align: left">{html.escape(name)}</{tag}>'
             for text in numbers:
@@ -192,13 +194,18 @@ class Ripple:
 
     def __repr__(self) -> str:
         first, *others = self.nudges
-        nudged = _name(first) + f" and {len(others)} more" * bool(others)
+        nudged = _name(first, self._names) + f" and {len(others)} more" * bool(others)
         count = f"{len(self.rows):,} value{'s' * (len(self.rows) != 1)}"
         return f"<ripple of {nudged}: {count}, Δ{self._loss} = {number(self.actual, _DIGITS)}>"
 
     @property
     def _loss(self) -> str:
-        return _name(self.loss) if self.loss.name else "L"
+        return _name(self.loss, self._names) if self.loss.name else "L"
+
+    @functools.cached_property
+    def _names(self) -> dict[Value, str]:
+        """Names for values that are called alike."""
+        return told_apart(forward_order(self.loss, *self.nudges))
 
     def _result(self) -> str:
         """The line beneath the table: ΔL, and what the gradient says of it."""
@@ -206,7 +213,9 @@ class Ripple:
         text = f"Δ{L} = {number(self.actual, _DIGITS)}"
         if ws := list(self.gradients):
             if len(ws) <= _MOST_TERMS:
-                names = [_name(w) if w.name else f"({_name(w)})" for w in ws]
+                names = [
+                    set_apart(_name(w, self._names)) if w.name else f"({_name(w, self._names)})" for w in ws
+                ]
                 symbols = " + ".join(f"∂{L}/∂{name} · Δ{name}" for name in names)
                 numbers = " + ".join(
                     f"{_factor(self.gradients[w], first=w is ws[0])} · {_factor(self.nudges[w])}"
@@ -219,7 +228,8 @@ class Ripple:
             )
             text += f"; difference {number(self.difference, _DIGITS)}"
         if strangers := [w for w in self.nudges if w not in self.gradients]:
-            some = ", ".join(map(_name, strangers[:_MOST_TERMS])) + ", …" * (len(strangers) > _MOST_TERMS)
+            some = ", ".join(_name(w, self._names) for w in strangers[:_MOST_TERMS])
+            some += ", …" * (len(strangers) > _MOST_TERMS)
             text += f"; {L} does not depend on {some}"
         return text
 
@@ -241,7 +251,7 @@ def _nudges(w: Any, nudge: Any) -> dict[Value, float]:
 
 
 def _finite(value: Value, nudge: Any) -> float:
-    problem = f"the nudge of {_name(value)} is a finite real number such as 0.1, not {nudge!r:.60}"
+    problem = f"the nudge of {_name(value, {})} is a finite real number such as 0.1, not {nudge!r:.60}"
     try:
         by = real(nudge)
     except TypeError:
@@ -282,17 +292,18 @@ def _gradients(loss: Value, nudges: Mapping[Value, float]) -> dict[Value, float]
 # ── As a table ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _lines(rows: list[Row]) -> list[tuple[str, str, str, str]]:
+def _lines(rows: list[Row], names: Mapping[Value, str]) -> list[tuple[str, str, str, str]]:
     """The cells of a table: value, before, after, change; of a long one the middle is left out."""
     lines = [("value", "before", "after", "change")]
     if len(rows) <= _MOST_ROWS:
-        return lines + [_line(row) for row in rows]
+        return lines + [_line(row, names) for row in rows]
     half = _MOST_ROWS // 2
     left_out = f"… {len(rows) - 2 * half:,} rows left out …", "", "", ""
-    return [*lines, *map(_line, rows[:half]), left_out, *map(_line, rows[-half:])]
+    first, last = ([_line(row, names) for row in some] for some in (rows[:half], rows[-half:]))
+    return [*lines, *first, left_out, *last]
 
 
-def _line(row: Row) -> tuple[str, str, str, str]:
+def _line(row: Row, names: Mapping[Value, str]) -> tuple[str, str, str, str]:
     """Numbers with four decimals, or with more where the change needs them."""
     before, after, change = row.before, row.after, row.change
     size = abs(change)
@@ -303,18 +314,22 @@ def _line(row: Row) -> tuple[str, str, str, str]:
     else:
         before_, after_, change_ = (number(data, _DIGITS) for data in (before, after, change))
         change_ = "+" * (change > 0) + change_
-    return _name(row.value), before_, after_, change_
+    return _name(row.value, names), before_, after_, change_
 
 
-def _name(value: Value) -> str:
+def _name(value: Value, names: Mapping[Value, str]) -> str:
     """Its name, or else how it was made; where that is long, only its last operation."""
-    text = value.name or (formula(value) if value.op else "a value")
+    text = names.get(value, value.name) or (write(value, names=names)[0] if value.op else "a value")
     if value.op and not value.name and len(text) > _MOST_LETTERS:
         operands = [
-            (parent.name, "!") if parent.name else ("…", "!") if parent.op else write(parent)
+            written_name(names.get(parent, parent.name))
+            if parent.name
+            else ("…", "!")
+            if parent.op
+            else write(parent)
             for parent in value.parents
         ]
-        text, _ = value.op.write(operands)
+        text, _ = value.op.write(operands, brief=True)
     text = label.visible(text)
     return text if len(text) <= _MOST_LETTERS else text[: _MOST_LETTERS - 1] + "…"
 

@@ -16,16 +16,17 @@ from microgradlike.files import write_atomically
 from microgradlike.formula import (
     formula,
     latex_name,
-    names_for,
+    names_of,
     number,
     symbolic_partials,
-    without_sign,
     write,
     write_partial,
+    written_name,
 )
 from microgradlike.hand import Answer, Guess, Handed, Link, judge, slips, with_shown_digits
 from microgradlike.label import number as gradient_text
-from microgradlike.notation import fill
+from microgradlike.naming import forward_order, set_apart
+from microgradlike.notation import as_factor
 from microgradlike.player import Frame, Row, equations, page, player
 
 Typed: TypeAlias = float | str
@@ -33,6 +34,7 @@ _DIGITS = 4
 _MOST_FRAMES = 500  # in a page; a longer pass is cut off there
 _LONGEST_LIST = 1000  # steps in print(cursor)
 _LONGEST_FACTOR, _LONGEST_EQUATION = 80, 400  # letters
+_MOST_NAMES = 6  # in a message
 _MOST_LINES = 12  # of a step's text; a node of more operands has the others left out
 _HALF = re.compile(r"½|(?<![\d.])0\.5(?!\d)|/ 2(?![\d.])")
 _ADDED = "The leaves had gradients before this pass; in their grad, the two are added now."
@@ -127,14 +129,14 @@ class Contribution:
     @property
     def factor(self) -> str:
         """The formula as a factor of a product, (y − t); one too long to be read is its symbol."""
-        text = fill("[0*]", [self._written()])
+        text = as_factor(self._written())
         return text if len(text) <= _LONGEST_FACTOR else self.symbol
 
     @property
     def latex(self) -> str:
         """The factor as LaTeX."""
         written = self._written(latex=True)
-        return fill("[0*]", [written], latex=True) if len(written[0]) <= 4 * _LONGEST_FACTOR else r"\dots"
+        return as_factor(written, latex=True) if len(written[0]) <= 4 * _LONGEST_FACTOR else r"\dots"
 
     def _written(self, *, latex: bool = False) -> tuple[str, str]:
         return write_partial(self.rule, _DIGITS, latex=latex)
@@ -235,14 +237,14 @@ class Step:
 
     def _equation(self, *, latex: bool = False) -> str:
         node, name = self.node, self._cursor.name
-        op: Any = node.op
+        assert node.op
         operands = [
             write(parent, latex=latex)
             if isinstance(parent, Constant)
-            else (latex_name(name(parent)) if latex else name(parent), "!")
+            else written_name(name(parent), latex=latex)
             for parent in node.parents
         ]
-        text = without_sign(op.write(operands, latex=latex)[0])
+        text, _ = node.op.write(operands, latex=latex, brief=True)
         if len(text) <= _LONGEST_EQUATION * (1 + latex):
             return text
         return r"\dots" if latex else f"{text[:_LONGEST_EQUATION]} …"
@@ -343,7 +345,8 @@ class Steps:
             raise ValueError(f"{loss!r:.60} was not computed from anything: there is no step to take")
         self._leaves = [leaf for leaf in order if not leaf.op]
         self._index = {node: i for i, node in enumerate(self._nodes)}
-        self._names = names_for(order, {value.name for value in order}, {loss: "L"})
+        self._values = forward_order(loss)
+        self._names = names_of(self._values, order, {loss: "L"})
         self._answered: set[Value] = set()  # in hand mode, of the coming step
         self._is_written = False  # whether the graph has the gradients of this walk
         self._adds_to_earlier = False  # whether it had others before
@@ -391,8 +394,12 @@ class Steps:
         return self._adds_to_earlier if self._is_written else any(leaf.grad for leaf in self._leaves)
 
     def name(self, value: Value) -> str:
-        """What a value of the graph is called in equations: its name, or v1, v2, … where it has none."""
-        return value.name or self._names.get(value) or number(value.data, _DIGITS)
+        """What a value of the graph is called in equations.
+
+        That is its name; of several values of one name x⁽¹⁾, x⁽²⁾, …; v1, v2, … where it has none.
+        """
+        name = self._names.get(value, value.name)
+        return set_apart(name) if name else number(value.data, _DIGITS)
 
     # ── Moving ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -534,7 +541,7 @@ class Steps:
         question = self._total(parent)
         if before is not NOT_COMPUTED:
             question += f" (so far {number(before, _DIGITS)})"
-        meaning = "" if parent.name else formula(parent)
+        meaning = "" if parent.name else write(parent, names=self._names)[0]
         return f"{question}, where {self.name(parent)} = {meaning}" if 0 < len(meaning) <= 40 else question
 
     def _total(self, value: Value) -> str:
@@ -616,16 +623,26 @@ class Steps:
         """A value as it is, or the one of the graph that has this name."""
         value: Value | None
         if isinstance(key, Value):
-            is_known = key in self._record or any(key in node.parents for node in self._nodes)
-            value = key if is_known else None
+            value = key if key in self._record or key in self._values else None
         else:
-            value = self._named(key, (v for node in self._nodes for v in (node, *node.parents)))
+            value = self._named(key, self._values)
         if value is None:
             raise ValueError(f"{key!r:.60} is not in the graph of {self.name(self.loss)}")
         return value
 
     def _named(self, key: str, values: Iterable[Value]) -> Value | None:
-        return next((value for value in values if self.name(value) == key), None)
+        """The value that is called so.
+
+        Raises:
+            ValueError: several are, and so each has a name of its own.
+        """
+        found = [v for v in dict.fromkeys(values) if key in {self.name(v), self._names.get(v, v.name)}]
+        found = found or [v for v in dict.fromkeys(values) if v.name == key]
+        if len(found) > 1:
+            names = [self.name(value) for value in found]
+            some = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
+            raise ValueError(f"{key!r:.60} is the name of {len(names)} values: write one of {some}")
+        return found[0] if found else None
 
     # ── Like a sequence ───────────────────────────────────────────────────────────────────────────────
 
@@ -663,7 +680,7 @@ class Steps:
             ValueError: an unknown detail.
             OSError: the file cannot be written; an earlier file of that name stays as it is.
         """
-        title = f"the backward pass of {self.name(self.loss)}, step by step"
+        title = f"the backward pass of {self.loss.name or self.name(self.loss)}, step by step"
         write_atomically(path, page(self._player(detail, 0), title))
 
     def _repr_html_(self) -> str:
@@ -704,9 +721,8 @@ class Steps:
                     equations(step.rows()),
                 )
             )
-        return player(
-            svg, frames, f"the backward pass of {loss}, step by step", min(position, len(frames) - 1)
-        )
+        title = f"the backward pass of {self.loss.name or loss}, step by step"
+        return player(svg, frames, title, min(position, len(frames) - 1))
 
     def __str__(self) -> str:
         """All steps, or as many as anyone reads."""

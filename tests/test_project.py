@@ -14,8 +14,9 @@ PACKAGE = Path(mg.__file__).parent
 
 # A file imports only from floors below its own.
 FLOORS = [
-    {"notation", "files", "receipts", "elsewhere"},
-    {"ops"},
+    {"notation", "files", "elsewhere"},
+    {"naming"},
+    {"ops", "receipts"},
     {"engine"},
     {"functions", "table", "history"},
     {"nn", "losses", "optim", "formula", "gradcheck", "hand", "paths", "toys"},
