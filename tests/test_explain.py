@@ -458,7 +458,8 @@ def test_what_is_not_finite_comes_first_and_zeros_last() -> None:
     explanation = explain(L, z)
     assert [math.isfinite(path.value) for path in explanation.paths] == [False, False, True, True]
     assert [path.value for path in explanation.paths[2:]] == [5.0, 0.0]
-    assert math.isnan(explanation.omitted_sum)
+    assert (explanation.omitted, explanation.omitted_sum) == (0, 0.0)
+    assert [explain(L, z, limit=n).omitted_sum for n in (1, 2, 3)] == [math.inf, 5.0, 0.0]
     check_latex(explanation)
 
 

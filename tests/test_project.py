@@ -19,7 +19,7 @@ FLOORS = [
     {"ops", "receipts"},
     {"engine"},
     {"functions", "table", "history"},
-    {"nn", "losses", "optim", "formula", "gradcheck", "hand", "paths", "toys"},
+    {"nn", "losses", "optim", "formula", "gradcheck", "hand", "paths", "toys", "flatness"},
     {"label", "picture", "data", "scaling", "stop", "checkpoint"},
     {"sketch", "report", "plot", "player", "examine", "evaluate", "problem"},
     {"draw", "diagnose", "compile.batch", "compile.names", "compile.ieee", "compile.writing"},
