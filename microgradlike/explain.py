@@ -240,7 +240,8 @@ class Explanation:
 
     def _sentence(self, n: "_Notation") -> str:
         """The diagnosis."""
-        causes = [n.cause(edge) for edge in self.culprits[:_MOST_CULPRITS]]
+        said = self.culprits[:_MOST_CULPRITS]
+        causes = [*dict.fromkeys(map(n.cause, said))]
         match self.reason:
             case "independence":
                 loss, w = n.math(n.name(self.loss)), n.math(n.name(self.w))
@@ -249,7 +250,7 @@ class Explanation:
                 if len(self.culprits) == 1:
                     all_paths = "the only path" if self.count == 1 else "every path"
                     return f"{causes[0]}, and {all_paths} goes through it."
-                more = len(self.culprits) - len(causes)
+                more = len(self.culprits) - len(said)
                 end = f"; and {more:,} more" if more else ""
                 return f"Every path goes through a factor that is 0: {'; '.join(causes)}{end}."
             case "saturation":
@@ -524,7 +525,7 @@ class _Notation:
         """Note the values that stand in a formula."""
         if isinstance(written, Value):
             mentioned = (self._stood_in_for.get(value) for value in topological_order(written))
-            self._said.update(value for value in mentioned if value)
+            self._said.update(value for value in mentioned if value is not None)  # 0 is a number, too
 
     def _stand_in(self, value: Value, data: float) -> Value:
         """A leaf with the name; but an inner value without one as it is, so that formulas open it up."""
