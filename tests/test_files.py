@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import microgradlike as mg
-from microgradlike import checkpoint
+from microgradlike.training import checkpoints
 from microgradlike.__main__ import main
 from microgradlike.nn import MLP, load
 
@@ -54,7 +54,7 @@ def network() -> MLP:
     return model
 
 
-def train(path: Path | None, model: MLP | None = None, epochs: int = 2) -> mg.train.History:
+def train(path: Path | None, model: MLP | None = None, epochs: int = 2) -> mg.History:
     model = model or MLP(2, [2, 1], activation="tanh", output_activation="sigmoid")
     optimizer = mg.Adam(model.parameters(), lr=0.01)
     return mg.fit(
@@ -517,7 +517,7 @@ def loss(number: float) -> mg.Value:
 WRITERS: dict[str, tuple[str, Callable[[Path, int], Any]]] = {
     "Module.save": (".json", lambda path, i: MLP(20, [20], seed=i).save(path)),
     "Table.save": (".csv", lambda path, i: mg.data.moons(200, seed=i).save(path)),
-    "checkpoint": (".json", lambda path, i: checkpoint.save(path, {"numbers": [i / 7] * 5000})),
+    "checkpoint": (".json", lambda path, i: checkpoints.save(path, {"numbers": [i / 7] * 5000})),
     "Picture.render": (".gv", lambda path, i: mg.draw(loss(i)).render(path)),
     "Steps.save": (".html", lambda path, i: mg.steps(loss(i)).save(path)),
 }

@@ -10,7 +10,7 @@ import pytest
 import microgradlike as mg
 from microgradlike.formula import formula, number
 from microgradlike.report import worked_example
-from microgradlike.scaling import Scaling
+from microgradlike.units import Units
 
 Examples = list[tuple[list[float], float]]
 EXAMPLES: Examples = [([0.0, 0.0], 0.0), ([0.0, 1.0], 1.0), ([1.0, 0.0], 1.0), ([1.0, 1.0], 0.0)]
