@@ -19,6 +19,7 @@ import math
 import os
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, SupportsFloat
@@ -193,7 +194,8 @@ class Module:
         """
         outputs = []
         model: Any = self
-        with no_grad():
+        # A model of the user's own may differentiate inside, for which it has to record.
+        with no_grad() if type(self).__module__ == __name__ else nullcontext():
             for i, row in enumerate(arranged_rows(rows, self.features)):
                 try:
                     y = model(row)

@@ -377,18 +377,16 @@ def _targets(t: Any) -> tuple[list[Any], list[Any], str]:
             [],
             name,
         )
+    if targets and all(isinstance(target, bool) for target in targets):
+        return [int(target) for target in targets], [False, True], name
     words = [isinstance(target, str) for target in targets]
-    truths = [isinstance(target, bool) for target in targets]
-    for kind in (words, truths):
-        if any(kind) and not all(kind):
-            odd = kind.index(not kind[0])
+    if any(words):
+        if not all(words):
+            odd = words.index(not words[0])
             raise TypeError(
                 f"row {odd} of t is {_shown(targets[odd])}, but row 0 is {_shown(targets[0])}: "
-                f"write words for classes, or numbers, or True and False, not several of these"
+                f"write words for classes or numbers, not both"
             )
-    if all(truths):
-        return [int(target) for target in targets], [False, True], name
-    if all(words):
         texts = [str(target) for target in targets]
         if not all(map(str.strip, texts)):
             raise ValueError(

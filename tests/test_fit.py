@@ -21,8 +21,6 @@ from hypothesis import strategies as st
 import microgradlike as mg
 from microgradlike import SGD, Adam, AdamW, History, Value, fit
 from microgradlike.data import Table
-from microgradlike.task import Task
-from microgradlike.units import Units
 from microgradlike.stop import (
     GradientNorm,
     NoProgress,
@@ -31,6 +29,8 @@ from microgradlike.stop import (
     TimeLimit,
     ValidationRises,
 )
+from microgradlike.task import Task
+from microgradlike.units import Units
 
 XOR = [([0.0, 0.0], 0.0), ([0.0, 1.0], 1.0), ([1.0, 0.0], 1.0), ([1.0, 1.0], 0.0)]
 HOW: list[Any] = [False, "python", "numpy"]
@@ -571,7 +571,7 @@ def test_a_column_that_never_varies_does_no_harm(number: float) -> None:
         (mg.half_squared_error, [-1, 1], 0.0),
         (mg.half_squared_error, [1, 2], 1.5),
         (lambda y, t: (y - t) ** 2, [0, 1], 0.5),
-        (lambda y, t: mg.binary_cross_entropy_with_logits(y, t), [0, 1], 0.0),
+        (lambda y, t: 1.0 * mg.binary_cross_entropy_with_logits(y, t), [0, 1], 0.0),
         (lambda y, t: mg.binary_cross_entropy(mg.sigmoid(y), t), [0, 1], 0.0),
         (lambda y, t: (20.0 if t else 1.0) * mg.half_squared_error(y, t), [0, 1], 0.5),
         (lambda y, t: abs(y - t), [0, 1], 0.5),
@@ -1026,8 +1026,8 @@ def test_a_damaged_checkpoint_is_refused_and_changes_nothing(tmp_path: Path) -> 
         path.read_text()[:-20],
         '{"format": "microgradlike model"}',
     ]
+    instead: list[Any] = [None, [], {}, "x", [1]]
     for key in ("training", "best", "best validation", "ceiling", "lr", "history"):
-        instead: list[Any] = [None, [], {}, "x", [1]]
         damaged += [json.dumps({**content, key: thing}) for thing in instead]
         damaged.append(json.dumps({k: v for k, v in content.items() if k != key}))
     for key in content["history"]:
@@ -1036,7 +1036,7 @@ def test_a_damaged_checkpoint_is_refused_and_changes_nothing(tmp_path: Path) -> 
             damaged += [json.dumps({**content, "history": history})]
     damaged.append(json.dumps({**content, "version": 3}))
     for part in ("parameters", "optimizer", "moments", "epochs"):
-        for thing in (None, [], {}, "x", 3.5):
+        for thing in instead:
             damaged.append(json.dumps({**content, "training": {**content["training"], part: thing}}))
     parameters = {**content["training"]["parameters"], "w11": "0.5"}
     damaged.append(json.dumps({**content, "training": {**content["training"], "parameters": parameters}}))

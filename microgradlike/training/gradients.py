@@ -1,8 +1,8 @@
 """Gradients of mean losses: Value by Value, or by compiled code where that gives the same."""
 
-import contextlib
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from microgradlike.compile import Program
@@ -79,7 +79,8 @@ class Eager:
     def loss(self, indices: Sequence[int] | None = None) -> float:
         """The mean loss of some examples, or of all, as it is reported."""
         indices = range(len(self)) if indices is None else indices
-        with no_grad():
+        # A model of the user's own may differentiate inside, for which it has to record.
+        with no_grad() if self.objective.is_ours else nullcontext():
             minimised, reported = self._losses(indices)
             if reported:
                 return math.fsum(reported) / len(indices)
@@ -292,7 +293,7 @@ def _size(eager: Eager) -> float:
     """How large losses are, which says how exact they can be: of some examples at the start."""
     losses = [0.0]
     for i in sorted({0, len(eager) // 2, len(eager) - 1}):
-        with contextlib.suppress(*_REFUSALS):  # the training will meet it, and say where
+        with suppress(*_REFUSALS):  # the training will meet it, and say where
             losses.append(abs(eager.loss([i])))
     return max(filter(math.isfinite, losses))
 

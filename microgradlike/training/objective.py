@@ -15,7 +15,7 @@ from microgradlike import losses
 from microgradlike.data import Table
 from microgradlike.engine import Value, no_grad
 from microgradlike.nn import MLP
-from microgradlike.training.agreement import undisturbed
+from microgradlike.training.agreement import is_our_network, is_ours, undisturbed
 
 Loss = Callable[[Any, Any], Value]
 
@@ -32,6 +32,7 @@ class Objective:
         function: of the inputs and the target of an example, both as `prepare` gives them: the Value to
             minimise; or a pair of it and the Value that is reported.
         name: that of the loss.
+        is_ours: whether it runs this package's code alone.
         prepare: gives the examples of a table as the function takes them.
         scale: where the function gives one Value, the reported loss is so many times as large.
         note: what a user should know of it, or nothing.
@@ -40,6 +41,7 @@ class Objective:
     function: Callable[[Any, Any], Any]
     prepare: Callable[[Table], Table]
     name: str
+    is_ours: bool
     scale: float = 1.0
     note: str = ""
 
@@ -55,6 +57,8 @@ def objective_of(model: Any, loss: Loss, table: Table, as_values: bool = False) 
     """
     name = getattr(loss, "__qualname__", type(loss).__qualname__)
 
+    ours = is_ours(loss) and is_our_network(model)
+
     def checked(result: Any) -> Value:
         if not isinstance(result, Value):
             raise TypeError(f"the loss of an example is a Value, and {name} gave {result!r:.60}")
@@ -67,7 +71,7 @@ def objective_of(model: Any, loss: Loss, table: Table, as_values: bool = False) 
                 x = [v if isinstance(v, Value) else Value(v, f"x{i}") for i, v in enumerate(x, 1)]
             return checked(loss(model(x), t))
 
-        return Objective(plain, lambda table: table, name)
+        return Objective(plain, lambda table: table, name, ours)
 
     units = model.units
     if not units.target_means:
@@ -76,7 +80,7 @@ def objective_of(model: Any, loss: Loss, table: Table, as_values: bool = False) 
             outputs = model.standard_outputs(u)
             return checked(loss(outputs[0] if len(outputs) == 1 else outputs, t))
 
-        return Objective(standard_inputs, partial(_prepared, units=units, targets=False), name)
+        return Objective(standard_inputs, partial(_prepared, units=units, targets=False), name, ours)
 
     spreads = units.target_spreads
     if loss in SQUARED:
@@ -91,7 +95,7 @@ def objective_of(model: Any, loss: Loss, table: Table, as_values: bool = False) 
             return minimised, loss(*weighted)
 
         scale = spreads[0] ** 2 if same else 1.0
-        return Objective(standard, partial(_prepared, units=units, targets=True), name, scale)
+        return Objective(standard, partial(_prepared, units=units, targets=True), name, ours, scale)
 
     names = [neuron.name for neuron in model.layers[-1].neurons]
     constant = _size_of(loss, units.target_means, table.targets)
@@ -107,7 +111,7 @@ def objective_of(model: Any, loss: Loss, table: Table, as_values: bool = False) 
             f"The loss is divided by {constant:.4g} while it is minimised, so that the learning rate does "
             "not depend on units: that is its mean where each prediction is the mean of the targets."
         )
-    return Objective(own, partial(_prepared, units=units, targets=False), name, constant, note)
+    return Objective(own, partial(_prepared, units=units, targets=False), name, ours, constant, note)
 
 
 def _prepared(table: Table, units: Any, targets: bool) -> Table:

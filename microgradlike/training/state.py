@@ -153,7 +153,8 @@ class State:
             if lowest.loss not in losses and lowest.loss != math.inf:
                 raise ValueError(f"the lowest loss, {lowest.loss}, is none of the history")
         ceiling = real(content["ceiling"])
-        self.optimizer.check({"optimizer": type(self.optimizer).__name__, **last.optimizer})
+        for snapshot in (last, best.snapshot, best_validation.snapshot):
+            self.optimizer.check({"optimizer": type(self.optimizer).__name__, **snapshot.optimizer})
         history.backend, history.notes = self.history.backend, self.history.notes
         self.history, self.ceiling = history, ceiling
         self.best, self.best_validation = best, best_validation
