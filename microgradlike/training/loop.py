@@ -81,7 +81,9 @@ def fit(
         progress: whether a terminal or a notebook shows a bar; nothing else ever does.
         compile: how gradients are computed. "auto" compiles where that gives what the model itself gives,
             else goes Value by Value; True or the name of a backend of `microgradlike.compile` insists on
-            it; False never compiles. The results agree but for the last digits.
+            it; False never compiles. The results agree but for the last digits. (Native code fuses a
+            product and a sum; so where a sum is next to 0, the side of a kink or of a comparison that it is on
+            may be another.)
         seed: of the order of the examples, and of which are held out.
         standardize: give the network the units of the data, for an `MLP`: a map of the inputs to mean 0 and
             spread 1, and back of the outputs where targets are numbers to be met. The map is part of the
