@@ -22,6 +22,8 @@ from microgradlike.naming import forward_order, set_apart, told_apart
 
 if TYPE_CHECKING:  # graphviz takes as long to import as all of this package
     from microgradlike.picture import Picture
+else:  # for `typing.get_type_hints`
+    Picture = Any
 
 
 def ripple(
