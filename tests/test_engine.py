@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import microgradlike as mg
 from microgradlike import ops
 from microgradlike.engine import NOT_COMPUTED, Constant, Value, gradients, topological_order
-from microgradlike.gradcheck import central_difference
+from microgradlike.gradcheck import CannotBeCheckedError, GradientError, central_difference
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -592,3 +592,54 @@ def test_gradients_of_a_leaf_a_constant_and_an_operand_that_stands_there_twice()
     b = a * a
     assert gradients(b + b * two)[a] == 18.0
     assert two not in gradients(b * two)
+
+
+# ── gradcheck: agree, differ, cannot be checked ───────────────────────────────────────────────────────
+
+
+def three_for_two(x: Value, scale: float = 1.0, added: float = 0.0) -> Value:
+    """The function scale · 2x, with a derivative that says 3 · scale."""
+    return scale * (2.0 * x.detach() + 3.0 * (x - x.detach())) + added
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-12, 1.0, 1e12, 1e200])
+def test_gradcheck_tells_right_from_wrong_at_every_scale(scale: float) -> None:
+    check = mg.gradcheck(lambda x: scale * x**3, [1.5])
+    [comparison] = check.comparisons
+    assert check and comparison.received == pytest.approx(6.75 * scale)
+    assert abs(comparison.expected - 6.75 * scale) <= comparison.error < 1e-9 * scale
+    assert f"received {comparison.received!r}" in str(check)
+    with pytest.raises(GradientError, match=r"(?s)received [23].*expected [12]") as raised:
+        mg.gradcheck(lambda x: three_for_two(x, scale), [1.5])
+    assert "give or take" in str(raised.value)
+
+
+@pytest.mark.parametrize("added", [1e14, 1e15])
+def test_gradcheck_says_that_it_cannot_tell_where_rounding_hides_the_slope(added: float) -> None:
+    for wrong_or_right in (lambda x: three_for_two(x, added=added), lambda x: 2.0 * x + added):
+        with pytest.raises(
+            CannotBeCheckedError,
+            match=r"by x at x = 1\.5 cannot be checked: received [23]\.0, and the estimate",
+        ):
+            mg.gradcheck(wrong_or_right, [Value(1.5, "x")])
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (lambda x: mg.tanh(1e8 * x), 0.0),
+        (lambda x: mg.tanh(1e12 * x), 0.0),
+        (lambda x: x + 1e-8 * mg.tanh(1e8 * x), 0.0),
+        (lambda x: x + 1e-10 * mg.tanh(1e10 * x), 0.0),
+        (mg.asin, 1 - 1e-9),
+        (mg.acosh, 1 + 1e-12),
+        (mg.log, 1e-15),
+        (mg.sqrt, 1e-12),
+        (lambda x: 1e6 * mg.sin(x), math.pi / 2),
+        (lambda x: 1e6 * (x - 1) ** 2, 1.0),
+        (lambda x: mg.exp(1e5 * x), 1e-3),
+        (lambda x: mg.sin(1e6 * x), 1.0),
+    ],
+)
+def test_gradcheck_finds_the_length_over_which_a_function_changes(f: Callable[..., Any], x: float) -> None:
+    assert mg.gradcheck(f, [x])
