@@ -408,6 +408,7 @@ class _Training:
         #: Whether user's code runs between two gradients, and may change what the model computes.
         self.is_watched = not all(map(is_ours, self._between()))
         self.own_optimizer = not is_ours(type(self.optimizer))
+        self.history = state.history
         self.given = self.optimizer.state_dict()
         self.bar: Any = None
 
@@ -415,10 +416,6 @@ class _Training:
         yield type(self.optimizer)
         yield from (type(rule) for rule in _simple_rules(self.rules))
         yield from (function for function in (self.schedule, self.callback) if function)
-
-    @property
-    def history(self) -> History:
-        return self.state.history
 
     # ── Running ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -484,8 +481,9 @@ class _Training:
             if not self._epoch(started):
                 return
             state.commit()
-            self.bar.set_postfix_str(f"loss {history.losses[-1]:.6f}", refresh=False)
-            self.bar.update()
+            if not self.bar.disable:
+                self.bar.set_postfix_str(f"loss {history.losses[-1]:.6f}", refresh=False)
+                self.bar.update()
             if self.callback:
                 answer = self.callback(history)
                 if _is_true(answer) and not history.rule:
@@ -500,8 +498,9 @@ class _Training:
 
     def _epoch(self, started: float) -> bool:
         """An update for each batch, and a line of the history; unless it all went wrong."""
-        begin, before = self.state.last, self.state.numbers()
-        start = self.state.snapshot() if before != begin.numbers else begin
+        start = self.state.last
+        if self.is_watched and self.state.numbers() != start.numbers:  # a schedule has changed them
+            start = self.state.snapshot()
         while True:
             losses, norms = [], []
             for indices in self._batches(len(self.history)):
@@ -527,7 +526,8 @@ class _Training:
                 self._give_up(NO_SUM)
                 return False
             self._note(loss, ops.mean(*norms), start, started)
-        self.history.changes[-1] = ops.mean(*map(abs, map(sub, self.state.numbers(), before)))
+        changes = map(abs, map(sub, self.state.numbers(), start.numbers))
+        self.history.changes[-1] = math.fsum(changes) / len(self.parameters)
         if self.batch_size < self.n:
             self._ask()
         return True
@@ -702,6 +702,7 @@ class _Training:
                     "what it was begun with, or write to another file"
                 )
             self.state.load_state_dict(content)
+            self.history = self.state.history
         except checkpoints.OtherTrainingError as error:
             raise ValueError(f"{checkpoint}: {error}") from None
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
