@@ -21,8 +21,8 @@ FLOORS = [
     {"functions", "table", "history", "units"},
     {"nn", "losses", "optim", "formula", "gradcheck", "hand", "paths", "toys", "flatness"},
     {"label", "picture", "data", "stop"},
-    {"sketch", "report", "plot", "player", "examine", "evaluate"},
-    {"draw", "diagnose", "compile.batch", "compile.names", "compile.ieee", "compile.writing"},
+    {"sketch", "report", "plot", "player", "evaluate"},
+    {"draw", "compile.batch", "compile.names", "compile.ieee", "compile.writing"},
     {"steps", "explain", "ripple", "compile.scalars", "compile.trace"},
     {
         "compile.schedule",
@@ -39,7 +39,8 @@ FLOORS = [
     {"compile.__init__"},
     {"training.__init__", "training.agreement", "training.checkpoints"},
     {"training.task", "training.objective", "training.state"},
-    {"training.gradients"},
+    {"training.gradients", "examine"},
+    {"diagnose"},
     {"training.loop"},
     {"__init__", "__main__"},
 ]
