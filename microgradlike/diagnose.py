@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, SupportsFloat
 
 from microgradlike import losses
-from microgradlike.engine import real
+from microgradlike.engine import real, recording
 from microgradlike.examine import (
     END,
     FEW,
@@ -123,6 +123,7 @@ class Diagnosis:
 _SIDES = "<><>>>>>"  # on which the columns are aligned
 
 
+@recording()
 def diagnose(
     model: Module,
     data: Any,

@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
 
+from microgradlike.checks import real
 from microgradlike.notation import Template, each, fill, function_call, half_squares, pairs
 
 
@@ -50,10 +51,17 @@ class Op:
 
     def __call__(self, *operands: Any) -> Any:
         """Apply it: to plain numbers, which gives a number, or where a Value is among them, a Value."""
+        others = False
         for operand in operands:
-            if not isinstance(operand, float) and hasattr(operand, "apply"):
-                return operand.apply(self, operands)
+            if not isinstance(operand, float):
+                if hasattr(operand, "apply"):
+                    return operand.apply(self, operands)
+                others = True
         try:
+            if (
+                others
+            ):  # first, since numpy's whole numbers go round where they are too large for their type
+                return float(self.forward(*map(real, operands)))
             return float(self.forward(*operands))
         except (TypeError, ValueError, ArithmeticError) as error:
             raise type(error)(self._refusal(operands, error)) from None

@@ -19,7 +19,7 @@ from microgradlike import ops
 from microgradlike.compile import Program
 from microgradlike.compile import compile as compile_graph
 from microgradlike.data import Table, as_table
-from microgradlike.engine import Value, no_grad, real, topological_order
+from microgradlike.engine import Value, no_grad, real, recording, topological_order
 from microgradlike.formula import formula
 from microgradlike.functions import sum as total
 from microgradlike.history import History
@@ -56,6 +56,7 @@ _NO_SUM = "the sum over the examples is not finite"
 Loss = Callable[[Any, Any], Value]
 
 
+@recording()
 def fit(
     model: Module,
     data: Any,

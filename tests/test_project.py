@@ -14,7 +14,7 @@ PACKAGE = Path(mg.__file__).parent
 
 # A file imports only from floors below its own.
 FLOORS = [
-    {"notation", "files", "receipts", "elsewhere"},
+    {"notation", "files", "receipts", "elsewhere", "checks", "elementwise"},
     {"ops"},
     {"engine"},
     {"functions", "table", "history"},
