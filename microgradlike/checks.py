@@ -9,11 +9,15 @@ from typing import Any
 _float: Callable[[int], float] = lru_cache(maxsize=256)(float)
 
 
-def real(number: Any) -> float:
+def real(number: Any, each: str = "Value") -> float:
     """The number as a float, if it is a real number and not merely convertible to one.
 
     An int, a float, a bool, a scalar of numpy, a Fraction and a Decimal are real numbers. Whatever takes
     numbers takes these, and refuses all else in these words.
+
+    Args:
+        number: what should be one.
+        each: what to call for each member of a list, where one number is needed.
 
     Raises:
         TypeError: it is no real number; the message says what to write instead.
@@ -35,7 +39,7 @@ def real(number: Any) -> float:
     elif hasattr(number, "__len__") and getattr(number, "shape", None) == ():
         hint = "take the number out of it: x.item()"
     elif hasattr(number, "__len__") or hasattr(number, "__iter__"):
-        hint = "make one Value for each number: [Value(x) for x in xs]"
+        hint = f"make one {each} for each number: [{each}(x) for x in xs]"
     else:
         hint = "give an int or a float"
         try:

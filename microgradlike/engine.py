@@ -188,8 +188,9 @@ class Value(NamesFromElsewhere):
         for leaf in leaves:
             if type(leaf.data) is not float:
                 check_data((leaf,))
-            if leaf.grad:  # it is added in one piece at the end, so two passes give exactly twice
-                earlier.append((leaf, leaf.grad))
+            grad = leaf.grad
+            if grad:  # it is added in one piece at the end, so two passes give exactly twice
+                earlier.append((leaf, grad if isinstance(grad, float) else real(grad)))
         before = {leaf: leaf.grad for leaf in leaves} if receipts else {}
         try:
             for value in leaves:

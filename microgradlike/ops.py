@@ -87,15 +87,12 @@ class Op:
     def _refusal(self, operands: Sequence[Any], error: Exception) -> str:
         """What to say of plain operands that forward refuses."""
         if isinstance(error, TypeError):
-            takes = f"{self.name} takes real numbers or Values"
-            for wrong in operands:
-                if hasattr(wrong, "__iter__") or not hasattr(wrong, "__float__"):
-                    is_list = hasattr(wrong, "__iter__") and not isinstance(wrong, str | bytes)
-                    each = f"; of a list, write [{self.name}(x) for x in xs]" * (
-                        is_list and self.arity == 1
-                    )
-                    return f"{takes}, not {wrong!r:.60} ({type(wrong).__name__}){each}"
-            return f"{takes}, not {', '.join(type(operand).__name__ for operand in operands)}"
+            for operand in operands:
+                try:
+                    real(operand, self.name if self.arity == 1 else "Value")
+                except TypeError as refusal:
+                    return f"{self.name}: {refusal}"
+            return f"{self.name} takes other operands than {', '.join(map(repr, operands))}"
         try:
             numbers = [*map(float, operands)]
         except OverflowError:  # of an int
