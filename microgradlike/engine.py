@@ -341,12 +341,13 @@ class Value(NamesFromElsewhere):
         return _compared(self, operator.ge, other)
 
     def __format__(self, spec: str) -> str:
-        return format(self.data, spec) if spec else str(self)
+        return format(_number(self), spec) if spec else str(self)
 
     def __repr__(self) -> str:
+        data = _outside(self.data, (self,))
         grad = "" if self.grad is NOT_COMPUTED else f", grad={self.grad}"
         name = f", name={self.name!r}" if self.name else ""
-        return f"{type(self).__name__}(data={self.data}{grad}{name})"
+        return f"{type(self).__name__}(data={data}{grad}{name})"
 
 
 def _method(op: Op) -> Callable[..., Value]:
@@ -449,6 +450,11 @@ def watched(watch: Callable[[Value], object]) -> Iterator[None]:
         yield
     finally:
         _watch.reset(token)
+
+
+def watching() -> Callable[[Value], object] | None:
+    """What `watched` calls now; None where nobody watches."""
+    return _watch.get()
 
 
 def _number(value: Value) -> float:
@@ -814,6 +820,7 @@ def jvp(y: Value, xs: Iterable[Value], tangents: Iterable[SupportsFloat]) -> flo
     xs, rates = _values(xs), [*map(real, tangents)]
     if len(xs) != len(rates):
         raise ValueError(f"jvp needs a tangent for each x: got {len(xs)} xs, {len(rates)} tangents")
+    _outside(y.data, (y,))
     tangent: dict[Value, float] = {}
     for x, rate in zip(xs, rates):
         tangent[x] = tangent.get(x, 0.0) + rate
