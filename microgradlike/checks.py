@@ -39,7 +39,7 @@ def real(number: Any, each: str = "Value") -> float:
     elif hasattr(number, "__len__") and getattr(number, "shape", None) == ():
         hint = "take the number out of it: x.item()"
     elif hasattr(number, "__len__") or hasattr(number, "__iter__"):
-        hint = f"make one {each} for each number: [{each}(x) for x in xs]"
+        hint = f"write one for each number: [{each}(x) for x in xs]"
     else:
         hint = "give an int or a float"
         try:

@@ -54,6 +54,8 @@ def apply(kind: type, function: Any, method: str, inputs: Any, options: Any) -> 
         if isinstance(x, kind):  # else numpy would ask it again
             box = np.empty((), object)
             box[()] = x
+        elif getattr(x, "dtype", None) in {np.dtype("g"), np.dtype("G")}:  # elements would ask numpy again
+            box = x.astype(x.dtype.char.replace("g", "d").replace("G", "D"))
         boxes.append(box)
     try:
         return getattr(function, method)(*boxes, **options)

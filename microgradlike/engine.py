@@ -498,8 +498,8 @@ def _outside(number: float, values: Sequence[Value]) -> float:
 
 # ── Recording: the forward pass, one node at a time ───────────────────────────────────────────────────
 
-_off: ContextVar[int] = ContextVar("_off", default=0)  # so many `no_grad` are entered
-_least: ContextVar[int] = ContextVar("_least", default=0)  # below 0 within `recording`: see there
+_off: ContextVar[tuple[object, ...]] = ContextVar("_off", default=())  # each `no_grad` that is entered
+_outer: ContextVar[tuple[tuple[object, ...], ...]] = ContextVar("_outer", default=())  # of `recording`
 _is_off = _off.get
 _was_off = False  # whether one has been entered ever: until then, there is nothing to ask
 _REFUSALS = (ValueError, ZeroDivisionError, OverflowError, TypeError)
@@ -548,7 +548,7 @@ def record(op: Op, parents: tuple[Value, ...], name: str = "") -> Value:
     node.data = out
     node.grad = NOT_COMPUTED
     node.name = name
-    if _was_off and _is_off() > 0:
+    if _was_off and _is_off():
         node.data = _outside(out, parents)
         node.op = None
         node.parents = node.evaluation = ()
@@ -575,11 +575,13 @@ class no_grad(ContextDecorator):  # noqa: N801  # as a function is named, since 
     def __enter__(self) -> None:
         global _was_off  # noqa: PLW0603
         _was_off = True
-        _off.set(_off.get() + 1)
+        _off.set((*_off.get(), self))
 
     def __exit__(self, *_: object) -> None:
-        # Counted, not set back: generators leave in any order, maybe in a context that they never entered.
-        _off.set(max(_least.get(), _off.get() - 1))
+        # Not set back: generators leave in any order, maybe in a context that they never entered.
+        _off.set(_without(self, _off.get()))
+        if levels := _outer.get():
+            _outer.set(tuple(_without(self, level) for level in levels))
 
     def __call__(self, function: _Function) -> _Function:
         if any(ask(function) for ask in (isgeneratorfunction, iscoroutinefunction, isasyncgenfunction)):
@@ -598,15 +600,21 @@ def recording() -> Iterator[None]:
     >>> y.op
     <op mul>
     """
-    # Counted, as in `no_grad`: a generator that entered a `no_grad` outside may leave it in here.
-    entered = _off.get()
-    _off.set(0)
-    _least.set(_least.get() - entered)
+    _outer.set((*_outer.get(), _off.get()))
+    _off.set(())
     try:
         yield
     finally:
-        _off.set(_off.get() + entered)
-        _least.set(_least.get() + entered)
+        *levels, outside = _outer.get()
+        _outer.set(tuple(levels))
+        _off.set((*outside, *_off.get()))  # a generator may be within a `no_grad` still
+
+
+def _without(one: object, several: tuple[object, ...]) -> tuple[object, ...]:
+    if one not in several:
+        return several
+    place = several.index(one)
+    return several[:place] + several[place + 1 :]
 
 
 def _refuse(op: Op, parents: tuple[Value, ...], error: Exception) -> NoReturn:
