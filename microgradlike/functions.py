@@ -703,7 +703,7 @@ def log_softmax(xs: Iterable[Any]) -> list[Any]:
     """
     terms = _some(_all(xs, "log_softmax"), "log_softmax")
     largest = ops.maximum(*terms)
-    centred = [x - largest for x in terms]
+    centred = [ops.sub(x, largest) for x in terms]
     total = ops.logsumexp(*centred)
     return [x - total for x in centred]
 

@@ -4,19 +4,21 @@ This asks no rule of the op table, only for the value of the function, so it is 
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, SupportsFloat
 
-from microgradlike.engine import Value, grad
+from microgradlike.checks import real
+from microgradlike.engine import Value, grad, recording
 
 
 class GradientError(AssertionError):
     """A derivative and its numeric estimate disagree."""
 
 
+@recording()
 def gradcheck(
     f: Callable[..., Value],
-    inputs: Sequence[SupportsFloat],
+    inputs: Iterable[SupportsFloat],
     *,
     rtol: float = 1e-6,
     atol: float = 1e-9,
@@ -44,8 +46,9 @@ def gradcheck(
     """
     if isinstance(inputs, Value):
         raise TypeError("inputs is one Value, where a list is needed: write [x]")
+    inputs = [*inputs]  # an iterator would be empty the second time
     names = [(isinstance(x, Value) and x.name) or f"input {i}" for i, x in enumerate(inputs)]
-    point = [float(x) for x in inputs]
+    point = [float(x) if isinstance(x, Value) else real(x) for x in inputs]
     values = [Value(x, name) for x, name in zip(point, names)]
     at = ", ".join(f"{name} = {x!r}" for name, x in zip(names, point))
     y = f(*values)
@@ -56,7 +59,6 @@ def gradcheck(
     for i, (name, derivative) in enumerate(zip(names, received)):
 
         def along(x: float, i: int = i) -> float:
-            # Recording stays on: f may be a derivative itself, which reads the graph of its own function.
             return float(f(*(Value(x if j == i else p) for j, p in enumerate(point))))
 
         try:

@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
 
+from microgradlike.checks import real
 from microgradlike.notation import Template, each, fill, function_call, half_squares, pairs
 
 
@@ -50,10 +51,17 @@ class Op:
 
     def __call__(self, *operands: Any) -> Any:
         """Apply it: to plain numbers, which gives a number, or where a Value is among them, a Value."""
+        others = False
         for operand in operands:
-            if not isinstance(operand, float) and hasattr(operand, "apply"):
-                return operand.apply(self, operands)
+            if not isinstance(operand, float):
+                if hasattr(operand, "apply"):
+                    return operand.apply(self, operands)
+                others = True
         try:
+            if (
+                others
+            ):  # first, since numpy's whole numbers go round where they are too large for their type
+                return float(self.forward(*map(real, operands)))
             return float(self.forward(*operands))
         except (TypeError, ValueError, ArithmeticError) as error:
             raise type(error)(self._refusal(operands, error)) from None
@@ -79,15 +87,12 @@ class Op:
     def _refusal(self, operands: Sequence[Any], error: Exception) -> str:
         """What to say of plain operands that forward refuses."""
         if isinstance(error, TypeError):
-            takes = f"{self.name} takes real numbers or Values"
-            for wrong in operands:
-                if hasattr(wrong, "__iter__") or not hasattr(wrong, "__float__"):
-                    is_list = hasattr(wrong, "__iter__") and not isinstance(wrong, str | bytes)
-                    each = f"; of a list, write [{self.name}(x) for x in xs]" * (
-                        is_list and self.arity == 1
-                    )
-                    return f"{takes}, not {wrong!r:.60} ({type(wrong).__name__}){each}"
-            return f"{takes}, not {', '.join(type(operand).__name__ for operand in operands)}"
+            for operand in operands:
+                try:
+                    real(operand, self.name if self.arity == 1 else "Value")
+                except TypeError as refusal:
+                    return f"{self.name}: {refusal}"
+            return f"{self.name} takes other operands than {', '.join(map(repr, operands))}"
         try:
             numbers = [*map(float, operands)]
         except OverflowError:  # of an int
