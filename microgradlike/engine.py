@@ -198,8 +198,10 @@ class Value(NamesFromElsewhere):
             for value in inner:
                 value.grad = 0.0
             self.grad = 1.0
+            # This is the loop of `gradients`, to the same bits. Here the gradients are attributes, and
+            # nothing is called twice for a node, so it takes about half the time.
             node: Any  # of which we know that it has an operation
-            for node in reversed(inner):  # node.propagate(), without the call
+            for node in reversed(inner):
                 grad = node.grad
                 partials = node.op.partials(*node.evaluation)
                 i = 0
@@ -637,6 +639,30 @@ def check_data(values: Iterable[Value]) -> bool:
 
 
 # ── Reading the graph ─────────────────────────────────────────────────────────────────────────────────
+
+
+def gradients(root: Value) -> dict[Value, float]:
+    """∂root/∂v for every value v that the root was made from: the chain rule, and nothing else.
+
+    These are the numbers that ``root.backward()`` computes, to the same bits, in the order of
+    `topological_order`. No ``grad`` is read or written. A `Constant` has no gradient.
+
+    >>> w, x = Value(-3.0, name="w"), Value(2.0, name="x")
+    >>> L = (w * x + 7) ** 2
+    >>> gradients(L)[w]
+    4.0
+    >>> w.grad is NOT_COMPUTED
+    True
+    """
+    order = topological_order(root)
+    gradient = dict.fromkeys(order, 0.0)
+    gradient[root] = 1.0
+    # Results come before operands: when a node's turn comes, its gradient is complete.
+    for node in reversed(order):
+        for parent, partial in zip(node.parents, node.partials):
+            if parent in gradient:
+                gradient[parent] += partial * gradient[node]
+    return gradient
 
 
 def topological_order(*roots: Value) -> list[Value]:

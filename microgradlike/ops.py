@@ -73,8 +73,12 @@ class Op:
         variadic = any(operand.kind is operand.VAR_POSITIONAL for operand in operands)
         return None if variadic else len(operands)
 
-    def write(self, operands: Sequence[tuple[str, str]], *, latex: bool = False) -> tuple[str, str]:
+    def write(
+        self, operands: Sequence[tuple[str, str]], *, latex: bool = False, brief: bool = False
+    ) -> tuple[str, str]:
         """The expression over written operands; each is a pair of its text and its binding.
+
+        In brief it has no signs that a reader does without; see `notation.fill`.
 
         >>> mul.write([("a + b", "+"), ("c", "!")])
         ('(a + b)·c', '*')
@@ -82,7 +86,9 @@ class Op:
         template, binding = (
             (self.latex, self.latex_binding or self.binding) if latex else (self.text, self.binding)
         )
-        return fill(template, operands, latex=latex), binding
+        if self.name == "neg" and operands[0][1] == "/":  # −a / b is a quotient, too
+            binding = "/"
+        return fill(template, operands, latex=latex, brief=brief), binding
 
     def _refusal(self, operands: Sequence[Any], error: Exception) -> str:
         """What to say of plain operands that forward refuses."""
@@ -134,7 +140,7 @@ def _row(
     composed: bool = False,
 ) -> Op:
     """A row; what is not said of its writing is that of a function call, name(a, b)."""
-    call, latex_call = function_call(name)
+    call, latex_call = (text, latex) if text and latex else function_call(name)
     return Op(
         name,
         symbol or name,
@@ -430,7 +436,7 @@ add = _row("add", operator.add,     lambda out, a, b: (1.0, 1.0),        "+", "[
 sub = _row("sub", operator.sub,     lambda out, a, b: (1.0, -1.0),       "−", "[0+] − [1/]", "[0+] - [1/]", binding="+")
 mul = _row("mul", operator.mul,     lambda out, a, b: (b, a),            "×", "[0*]·[1*]", r"[0*] \cdot [1*]", binding="*")
 div = _row("div", operator.truediv, lambda out, a, b: (1 / b, -out / b), "÷", "[0*] / [1^]", r"\frac{[0]}{[1]}", binding="/", latex_binding="*")
-neg = _row("neg", operator.neg,     lambda out, a: (-1.0,),              "−", "−[0/]", "-[0/]", binding="+")
+neg = _row("neg", operator.neg,     lambda out, a: (-1.0,),              "−", "−[0/]", "-[0/]", binding="*")
 abs = _row("abs", math.fabs,        lambda out, a: (sign(a),),           "|x|", "|[0]|", r"\left|[0]\right|")
 pow = _row("pow", _pow,             _pow_partials,                       "xʸ", "[0!]^[1!]", "[0!]^{[1]}", binding="^")
 
@@ -472,7 +478,7 @@ erfc  = _row("erfc",  math.erfc,  lambda out, a: (-2 / math.sqrt(math.pi) * exp(
 # Any number of operands
 sum       = _row("sum",       _sum,       lambda out, *xs: (1.0,) * len(xs), "Σ", each("[%d+]", " + "), each("[%d+]", " + "), binding="+")
 prod      = _row("prod",      _prod,      _prod_partials, "Π", each("[%d*]", "·"), each("[%d*]", r" \cdot "), binding="*")
-dot       = _row("dot",       _dot,       _dot_partials, "w·x", pairs("·"), pairs(" "), binding="+")
+dot       = _row("dot",       _dot,       _dot_partials, "w·x", pairs("·"), pairs("~"), binding="+")
 mean      = _row("mean",      _mean,      lambda out, *xs: (1 / len(xs),) * len(xs))
 logsumexp = _row("logsumexp", _logsumexp, _logsumexp_partials)
 minimum   = _row("minimum",   _minimum,   _extremum_partials, "min")
