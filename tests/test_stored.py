@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stored.make_version1 import Line, trainings
+from make_version1 import Line, trainings
 
 import microgradlike as mg
 

@@ -1,7 +1,7 @@
 """Made the files of tests/stored/version1: models and checkpoints of version 1, and what they must give.
 
 It was run once, at commit 93739aa, the last one that wrote version 1. It is kept to be read: today's code
-writes another version. Run from the root of the repository: ``python tests/stored/make_version1.py``.
+writes another version. Run from the root of the repository: ``python tests/make_version1.py``.
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 import microgradlike as mg
 
-FOLDER = Path(__file__).parent / "version1"
+FOLDER = Path(__file__).parent / "stored" / "version1"
 
 X = [[0.1 * i, (7 * i % 10) / 3.0] for i in range(20)]
 ROWS = [[0.0, 0.0], [0.25, 1.5], [1.9, 3.0], [-1.0, 0.125]]
