@@ -12,7 +12,7 @@ import microgradlike as mg
 
 FOLDER = Path(__file__).parent / "stored" / "version1"
 
-X = [[0.1 * i, (7 * i % 10) / 3.0] for i in range(20)]
+X: list[list[float]] = [[0.1 * i, (7 * i % 10) / 3.0] for i in range(20)]
 ROWS = [[0.0, 0.0], [0.25, 1.5], [1.9, 3.0], [-1.0, 0.125]]
 LINE = [2.0 * a - b + 0.5 for a, b in X]
 FAR = [[1000.0 + 40.0 * a, 0.001 * b] for a, b in X]
