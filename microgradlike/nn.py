@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any, Self, SupportsFloat
 
 from microgradlike import ops
 from microgradlike.engine import (
-    NOT_COMPUTED,
     Constant,
     Value,
     as_inputs,
@@ -35,6 +34,7 @@ from microgradlike.engine import (
 )
 from microgradlike.files import write_atomically
 from microgradlike.ops import Op
+from microgradlike.transaction import forget_gradients, write
 
 __all__ = ["ACTIVATIONS", "MLP", "Layer", "Module", "Neuron", "load"]
 
@@ -127,8 +127,7 @@ class Module:
         >>> [w.grad for w in neuron.parameters()]
         [0.0, 0.0, 0.0]
         """
-        for parameter in self.parameters():
-            parameter.grad = NOT_COMPUTED
+        forget_gradients(self.parameters())
 
     def class_of(self, outputs: Any) -> int:
         """The number of the class that the outputs for one example stand for.
@@ -253,6 +252,10 @@ class Module:
         >>> model([3.0, 2.0]).data
         1.5
         """
+        write(*self._numbers(state))
+
+    def _numbers(self, state: Mapping[str, SupportsFloat]) -> tuple[list[Value], list[float]]:
+        """The parameters, and for each its number in a state; the errors are those of `load_state_dict`."""
         if not isinstance(state, Mapping):
             raise TypeError(f"a dict of names and numbers is needed, not {state!r:.60}")
         parameters = dict(self.named_parameters())
@@ -260,9 +263,7 @@ class Module:
             raise KeyError(f"no number for {_some(missing)}")
         if unknown := [name for name in state if name not in parameters]:
             raise KeyError(f"the model has no parameter {_some(unknown)}; it has {_some(list(parameters))}")
-        numbers = {name: _finite(name, state[name]) for name in parameters}
-        for name, parameter in parameters.items():
-            parameter.data = numbers[name]
+        return [*parameters.values()], [_finite(name, state[name]) for name in parameters]
 
     def describe(self) -> dict[str, Any]:
         """What a file must agree with, besides the parameters, to be of this model."""
@@ -325,11 +326,18 @@ class Module:
                     f"{path}: its {key} is {content.get(key)!r:.60}, that of this model {mine!r:.60}"
                 )
         try:
-            self.load_state_dict(content["parameters"])
+            parameters, numbers = self._numbers(content["parameters"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: {error.args[0]!s:.200}") from None
-        self.features, self.classes = content.get("features", ()), content.get("classes", ())
-        self.threshold, self.scaling = content.get("threshold"), content.get("scaling")
+        write(
+            parameters,
+            numbers,
+            self,
+            features=content.get("features", ()),
+            classes=content.get("classes", ()),
+            threshold=content.get("threshold"),
+            scaling=content.get("scaling"),
+        )
 
 
 class Neuron(Module):

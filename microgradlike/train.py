@@ -602,7 +602,7 @@ class _Training:
                 self._note(loss, norm, started)
                 if self._ask(rules):
                     return True
-            self._step()
+            self.optimizer.step()
         if self.batch_size < self.n:
             loss = ops.sum(*losses) / self.n
             if not math.isfinite(loss):  # as where all examples are one batch
@@ -659,14 +659,6 @@ class _Training:
             f"it diverged in epoch {len(history) + 1}: {problem}. The parameters are those of the lowest "
             f"loss, of epoch {best}; try a smaller learning rate than {self.optimizer.lr:g}"
         )
-
-    def _step(self) -> None:
-        before = self._numbers()
-        try:
-            self.optimizer.step()
-        except KeyboardInterrupt:  # in the middle of an update
-            self._restore(before)
-            raise
 
     def _note(self, loss: float, norm: float, started: float) -> None:
         history, numbers = self.history, self._numbers()

@@ -13,7 +13,7 @@ import microgradlike as mg
 FOLDER = Path(__file__).parent / "stored" / "version1"
 
 X: list[list[float]] = [[0.1 * i, (7 * i % 10) / 3.0] for i in range(20)]
-ROWS = [[0.0, 0.0], [0.25, 1.5], [1.9, 3.0], [-1.0, 0.125]]
+ROWS: list[list[float]] = [[0.0, 0.0], [0.25, 1.5], [1.9, 3.0], [-1.0, 0.125]]
 LINE = [2.0 * a - b + 0.5 for a, b in X]
 FAR = [[1000.0 + 40.0 * a, 0.001 * b] for a, b in X]
 FAR_ROWS = [[1000.0, 0.0], [1010.0, 0.0015], [1076.0, 0.003], [960.0, 0.000125]]
@@ -23,7 +23,8 @@ class Line(mg.Module):
     """A model of one's own."""
 
     def __init__(self) -> None:
-        self.slope, self.parts = mg.Value(1.5), {"offset": mg.Value(-0.25), "more": [mg.Value(0.125)]}
+        self.slope = mg.Value(1.5)
+        self.parts: dict[str, Any] = {"offset": mg.Value(-0.25), "more": [mg.Value(0.125)]}
 
     def __call__(self, x: Any) -> Any:
         return self.slope * x[0] + self.parts["offset"] + self.parts["more"][0] * x[1]

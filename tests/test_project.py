@@ -17,7 +17,7 @@ FLOORS = [
     {"notation", "files", "receipts", "elsewhere"},
     {"ops"},
     {"engine"},
-    {"functions", "table", "history"},
+    {"functions", "table", "history", "transaction"},
     {"nn", "losses", "optim", "formula", "gradcheck", "hand", "paths", "toys"},
     {"label", "picture", "data", "scaling", "stop", "checkpoint"},
     {"sketch", "report", "plot", "player", "examine", "evaluate", "problem"},
