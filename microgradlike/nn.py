@@ -18,7 +18,7 @@ import json
 import math
 import os
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, SupportsFloat
 
@@ -34,7 +34,8 @@ from microgradlike.engine import (
 )
 from microgradlike.files import write_atomically
 from microgradlike.ops import Op
-from microgradlike.transaction import forget_gradients, write
+from microgradlike.parameters import Parameterized
+from microgradlike.transaction import write
 
 __all__ = ["ACTIVATIONS", "MLP", "Layer", "Module", "Neuron", "load"]
 
@@ -73,11 +74,14 @@ if not TYPE_CHECKING:
         raise missing(f"module {__name__!r}", name, __all__, otherwise)
 
 
-class Module:
+class Module(Parameterized):
     """What has parameters: a network, a layer, a neuron, or a model of your own.
 
-    In a subclass, every attribute that is a leaf `Value`, a `Module`, or a list, tuple or dict of such,
-    holds parameters.
+    In a subclass, also in one of a network, a layer or a neuron, every leaf `Value` in an attribute is a
+    parameter; and so are those in an attribute that is a `Module`, or a list, tuple, deque, dict or array
+    of Values and modules. A set is refused, since it has no order. An object of another kind is not looked
+    into, and a warning says so if there is a Value in it. A Value that only a function's closure holds is
+    not found: keep it in an attribute, too.
 
     Attributes:
         classes: the names of the classes that the outputs stand for; `fit` takes them from the data.
@@ -100,34 +104,6 @@ class Module:
     features: Sequence[str] = ()
     threshold: float | None = None
     scaling: Mapping[str, Any] | None = None
-
-    def named_parameters(self) -> list[tuple[str, Value]]:
-        """Pairs of a unique name and a parameter, in a fixed order."""
-        names: dict[Value, str] = {}
-        for name, parameter in _find_parameters(vars(self)):
-            names.setdefault(parameter, name)  # a parameter that is shared counts once
-        return [(name, parameter) for parameter, name in names.items()]
-
-    def parameters(self) -> list[Value]:
-        """The Values that training changes, in the order of `named_parameters`.
-
-        >>> len(MLP(2, [2, 1]).parameters())
-        9
-        """
-        return [parameter for _, parameter in self.named_parameters()]
-
-    def zero_grad(self) -> None:
-        """Forget the gradients of all parameters, before the next backward pass adds to them.
-
-        >>> neuron = Neuron(2, nonlin=False)
-        >>> neuron([3.0, 5.0]).backward()
-        >>> [w.grad for w in neuron.parameters()]
-        [3.0, 5.0, 1.0]
-        >>> neuron.zero_grad()
-        >>> [w.grad for w in neuron.parameters()]
-        [0.0, 0.0, 0.0]
-        """
-        forget_gradients(self.parameters())
 
     def class_of(self, outputs: Any) -> int:
         """The number of the class that the outputs for one example stand for.
@@ -400,12 +376,13 @@ class Neuron(Module):
         """Whether there is an activation, in micrograd's word."""
         return self.activation != "linear"
 
-    def parameters(self) -> list[Value]:
-        return [*self.w, self.b]
-
-    def named_parameters(self) -> list[tuple[str, Value]]:
+    def _textbook(self, attribute: str, items: Sequence[Any]) -> str:
         # Not the names of the Values: those are for pictures, and anyone's to change.
-        return list(zip(_parameter_names(self.number, len(self.w)), self.parameters()))
+        if attribute == "b" and not items:
+            return f"b{self.number}"
+        if attribute == "w" and len(items) == 1:
+            return _weight_name(self.number, len(self.w), items[0] + 1)
+        return ""
 
     def __repr__(self) -> str:
         return f"Neuron({len(self.w)}, activation={self.activation!r})"
@@ -424,6 +401,11 @@ class Layer(Module):
     >>> [h.name for h in Layer(3, 2)([1.0, 2.0, 3.0])]
     ['h1', 'h2']
     """
+
+    _nameless = frozenset({"neurons"})
+
+    def _leaves(self) -> list[Value] | None:
+        return _leaves_of([self])
 
     def __init__(
         self,
@@ -456,16 +438,6 @@ class Layer(Module):
         outputs = [neuron._activate(values) for neuron in self.neurons]
         return outputs[0] if len(outputs) == 1 else _Outputs(outputs)
 
-    def parameters(self) -> list[Value]:
-        parameters: list[Value] = []
-        for neuron in self.neurons:
-            parameters += neuron.w
-            parameters.append(neuron.b)
-        return parameters
-
-    def named_parameters(self) -> list[tuple[str, Value]]:
-        return [pair for neuron in self.neurons for pair in neuron.named_parameters()]
-
     def __repr__(self) -> str:
         first = self.neurons[0]
         return f"Layer({len(first.w)}, {len(self.neurons)}, activation={first.activation!r})"
@@ -497,6 +469,13 @@ class MLP(Module):
     >>> [y.name for y in network([1.0, -2.0, 3.0])]
     ['y1', 'y2']
     """
+
+    _nameless = frozenset({"layers"})
+
+    def _leaves(self) -> list[Value] | None:
+        if type(self) is not MLP or not self.__dict__.keys() <= _MLP_ATTRIBUTES:
+            return None
+        return _leaves_of(self.layers)
 
     def __init__(
         self,
@@ -539,15 +518,6 @@ class MLP(Module):
             for neuron in layer.neurons:
                 values.append(neuron._activate(inputs))
         return values[0] if len(values) == 1 else _Outputs(values)
-
-    def parameters(self) -> list[Value]:
-        parameters: list[Value] = []
-        for layer in self.layers:
-            parameters += layer.parameters()
-        return parameters
-
-    def named_parameters(self) -> list[tuple[str, Value]]:
-        return [pair for layer in self.layers for pair in layer.named_parameters()]
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -623,17 +593,29 @@ def load(path: str | os.PathLike[str]) -> MLP:
     return MLP.from_file(path)
 
 
-def _find_parameters(value: Any, path: str = "") -> Iterator[tuple[str, Value]]:
-    if isinstance(value, Value):
-        if not value.parents:
-            yield path, value
-    elif isinstance(value, Module):
-        prefix = f"{path}." if path else ""
-        yield from ((prefix + name, parameter) for name, parameter in value.named_parameters())
-    elif isinstance(value, dict | list | tuple):
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, item in items:
-            yield from _find_parameters(item, f"{path}.{key}" if path else str(key))
+#: Attributes in which networks, neurons and layers hold no parameters but theirs.
+_MLP_ATTRIBUTES = {
+    *("sizes", "activation", "output_activation", "layers", "_input_names"),
+    *("features", "classes", "threshold", "scaling", "units", "task"),
+}
+
+
+_NEURON_ATTRIBUTES = 6
+_LAYER_ATTRIBUTES = 1
+
+
+def _leaves_of(layers: Sequence[Layer]) -> list[Value] | None:
+    """Weights and biases of layers that hold nothing else, each once; None if that is not sure."""
+    leaves: list[Value] = []
+    for layer in layers:
+        if type(layer) is not Layer or len(layer.__dict__) > _LAYER_ATTRIBUTES:
+            return None
+        for neuron in layer.neurons:
+            if type(neuron) is not Neuron or len(neuron.__dict__) > _NEURON_ATTRIBUTES:
+                return None
+            leaves += neuron.w
+            leaves.append(neuron.b)
+    return leaves if len({*leaves}) == len(leaves) else None
 
 
 def _inputs(x: Sequence[SupportsFloat], names: tuple[str, ...], module: Module) -> list[Value]:
@@ -663,8 +645,12 @@ class _Outputs(list[Value]):
 
 
 def _parameter_names(neuron: int, inputs: int) -> list[str]:
+    return [*(_weight_name(neuron, inputs, i) for i in range(1, inputs + 1)), f"b{neuron}"]
+
+
+def _weight_name(neuron: int, inputs: int, i: int) -> str:
     comma = "," if neuron > 9 or inputs > 9 else ""
-    return [*(f"w{neuron}{comma}{i}" for i in range(1, inputs + 1)), f"b{neuron}"]
+    return f"w{neuron}{comma}{i}"
 
 
 def _output_names(n: int) -> list[str]:

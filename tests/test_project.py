@@ -18,6 +18,7 @@ FLOORS = [
     {"ops"},
     {"engine"},
     {"functions", "table", "history", "transaction"},
+    {"parameters"},
     {"nn", "losses", "optim", "formula", "gradcheck", "hand", "paths", "toys"},
     {"label", "picture", "data", "scaling", "stop", "checkpoint"},
     {"sketch", "report", "plot", "player", "examine", "evaluate", "problem"},
