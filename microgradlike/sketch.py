@@ -95,7 +95,9 @@ def sketch(module: Module, precision: int = 4) -> "Picture":
             )
         ],
     ]
-    x, y = _COLUMN * len(layers) / 2, -_ROW * rows / 2 - 0.3
+    if module.units:
+        legend += [[cell(line, FAINT_INK, size=9)] for line in module.units.lines()]
+    x, y = _COLUMN * len(layers) / 2, -_ROW * rows / 2 - 0.3 - 0.1 * (len(legend) - 2)
     picture.node("legend", table(legend, padding=4, **PILL), shape="plain", pos=f"{x:g},{y:g}!")
     return picture
 

@@ -37,5 +37,8 @@ def test_a_checkpoint_of_version_1_goes_on(tmp_path: Path, name: str) -> None:
     path = Path(shutil.copy(FOLDER / f"checkpoint_{name}.json", tmp_path))
     model, history = trainings()[name](15, progress=False, compile=False, checkpoint=path, resume=True)
     expected = EXPECTED["checkpoints"][name]
-    assert history.losses == close(expected["losses"])
-    assert [*model.state_dict().values()] == close([*expected["parameters"].values()])
+    units = model.units
+    scale = units.target_spreads[0] ** 2 if units else 1.0  # version 1 had losses in standard units
+    assert history.losses == close([loss * scale for loss in expected["losses"]])
+    if not units:  # whose parameters were not for standard units
+        assert model.state_dict() == {name: close(p) for name, p in expected["parameters"].items()}

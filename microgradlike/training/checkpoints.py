@@ -10,11 +10,15 @@ from typing import Any
 
 from microgradlike.files import write_atomically
 
-_FORMAT, _VERSION = "microgradlike checkpoint", 1
+_FORMAT, _VERSION = "microgradlike checkpoint", 2
 
 
 class WriteError(OSError):
     """A checkpoint that cannot be written."""
+
+
+class OtherTrainingError(ValueError):
+    """A checkpoint of another training than this one."""
 
 
 def check_place(path: str | os.PathLike[str]) -> None:
@@ -58,11 +62,13 @@ def load(path: str | os.PathLike[str], settings: dict[str, Any]) -> dict[str, An
         content = None
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise ValueError(f"{path}: this is no checkpoint; resume=True goes on from one that fit wrote")
-    if content.get("version") != _VERSION:
+    if content.get("version") not in {1, _VERSION} or content["version"] is True:
         raise ValueError(f"{path}: version {content.get('version')!r:.60} of the format is unknown here")
     there = content.get("settings")
     if not isinstance(there, dict):
         raise ValueError(f"{path}: it has no settings")
+    if content["version"] == 1:
+        content["lr"] = there.get("lr")
     for name, mine in json.loads(json.dumps(settings)).items():
         if there.get(name) != mine:
             raise ValueError(
