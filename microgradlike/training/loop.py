@@ -81,7 +81,9 @@ def fit(
         progress: whether a terminal or a notebook shows a bar; nothing else ever does.
         compile: how gradients are computed. "auto" compiles where that gives what the model itself gives,
             else goes Value by Value; True or the name of a backend of `microgradlike.compile` insists on
-            it; False never compiles. The results agree but for the last digits.
+            it; False never compiles. The results agree but for the last digits. (Native code fuses a
+            product and a sum, so that where a sum is next to 0, it may be on the other side of a kink or
+            of a comparison.)
         seed: of the order of the examples, and of which are held out.
         standardize: give the network the units of the data, for an `MLP`: a map of the inputs to mean 0 and
             spread 1, and back of the outputs where targets are numbers to be met. The map is part of the
@@ -135,7 +137,7 @@ def fit(
     numbers_before = [(parameter, parameter.data) for parameter in model.parameters()]
     state: State | None = None
     try:
-        objective, notes = _decide(model, table, loss, standardize)
+        objective, notes = with_recording(_decide, model, table, numbers[0], loss, standardize)
         names = {parameter: name for name, parameter in model.named_parameters()}
         state = State(model, optimizer, [names[parameter] for parameter in optimizer.parameters])
         state.history.notes = notes
@@ -290,7 +292,7 @@ def _check_optimizer(optimizer: Any, model: Module) -> None:
 
 
 def _decide(
-    model: Any, table: Table, loss: Loss | None, standardize: bool
+    model: Any, table: Table, numbers: Sequence[int], loss: Loss | None, standardize: bool
 ) -> tuple[Objective, tuple[str, ...]]:
     """Decide task, units and loss; the model has the first two from now on."""
     own_code = not is_our_network(model)
@@ -303,7 +305,7 @@ def _decide(
     if standardize:
         notes = _set_units(model, table, chosen, count)
     if is_ours(chosen):
-        check_targets(chosen, outputs, table.targets, range(len(table)))
+        check_targets(chosen, outputs, table.targets, numbers)
     objective = objective_of(model, chosen, table, as_values)
     if objective.note:
         notes = (*notes, objective.note)
