@@ -14,11 +14,12 @@ PACKAGE = Path(mg.__file__).parent
 
 # A file imports only from floors below its own.
 FLOORS = [
-    {"notation", "files", "receipts", "elsewhere", "task"},
+    {"notation", "files", "receipts", "elsewhere", "task", "saving"},
     {"ops"},
     {"engine"},
     {"functions", "table", "history", "transaction", "units"},
     {"parameters"},
+    {"architecture"},
     {"nn", "losses", "optim", "formula", "gradcheck", "hand", "paths", "toys"},
     {"label", "picture", "data", "stop"},
     {"sketch", "report", "plot", "player", "examine", "evaluate"},
