@@ -92,12 +92,26 @@ def snapshot(values: Sequence[Value], owner: object = None, names: Sequence[str]
     if owner is None:
         return values, numbers, None, {}
     if names is None:
-        return values, numbers, owner, {"__dict__": _copy(vars(owner), {id(values): values})}
+        return values, numbers, owner, {"__dict__": attributes(owner, values)}
     state: dict[str, Any] = {}
     for name in names:
         thing = getattr(owner, name)
         state[name] = thing[:] if type(thing) is list else thing
     return values, numbers, owner, state
+
+
+def attributes(owner: object, values: Sequence[Value]) -> dict[str, Any]:
+    """The attributes of an object, out of reach of its later changes.
+
+    Lists, dicts, sets and arrays in it are copies; the list of values and other objects are the same ones.
+    """
+    return copy_of(vars(owner), values)
+
+
+def copy_of(state: dict[str, Any], values: Sequence[Value] = ()) -> dict[str, Any]:
+    """Attributes out of reach of later changes: those that `attributes` gave, again."""
+    copied: dict[str, Any] = _copy(state, {id(values): values})
+    return copied
 
 
 def restore(before: Snapshot) -> None:

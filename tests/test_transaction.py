@@ -18,6 +18,13 @@ def test_after_an_interrupt_the_state_is_the_old_or_the_new_one(tmp_path: Path, 
     assert between == []
 
 
+@pytest.mark.parametrize("kind", interrupts.TRAININGS)
+def test_an_interrupted_training_is_that_after_a_whole_epoch(tmp_path: Path, kind: str) -> None:
+    counts = interrupts.count_training(tmp_path, kind, 2503)
+    assert counts.raised + counts.returned
+    assert counts.wrong == []
+
+
 def test_the_campaign_finds_what_is_half_written() -> None:
     def make() -> interrupts.Task:
         network = mg.MLP(2, [2, 1])

@@ -5,7 +5,6 @@ A training changes parameters one by one, the optimiser's moments, its learning 
 epoch, the training can put back the last snapshot.
 """
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from microgradlike.engine import Value, real
 from microgradlike.history import History
 from microgradlike.nn import Module
 from microgradlike.optim import Optimizer
+from microgradlike.transaction import attributes, copy_of, write
 
 
 @dataclass(frozen=True)
@@ -75,29 +75,30 @@ class State:
 
     def snapshot(self) -> Snapshot:
         """The training as it is now."""
-        memo = {id(parameter): parameter for parameter in self.parameters}
-        return Snapshot(self.numbers(), _copied(vars(self.optimizer), memo), len(self.history))
+        optimizer = attributes(self.optimizer, self.parameters)
+        del optimizer["parameters"]
+        return Snapshot(self.numbers(), optimizer, len(self.history))
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Put parameters and optimiser back; the history stays."""
-        memo = {id(parameter): parameter for parameter in self.parameters}
-        saved = _copied(snapshot.optimizer, memo)
-        for name in vars(self.optimizer).keys() - saved.keys() - {"parameters"}:
-            delattr(self.optimizer, name)
-        vars(self.optimizer).update(saved)
-        for parameter, number in zip(self.parameters, snapshot.numbers):
-            parameter.data = number
+        """Put parameters and optimiser back, in one step; the history stays."""
+        saved = copy_of(snapshot.optimizer) | {"parameters": self.parameters}
+        write(self.parameters, snapshot.numbers, self.optimizer, __dict__=saved)
 
     def commit(self, snapshot: Snapshot | None = None) -> None:
         """An epoch is whole: what comes after it can be taken back to here."""
-        self.last = snapshot or self.snapshot()
-        self._kept = self.best, self.best_validation, self.ceiling
+        # One assignment, so that Ctrl-C does not find one without the others.
+        self._whole = snapshot or self.snapshot(), self.best, self.best_validation, self.ceiling
+
+    @property
+    def last(self) -> Snapshot:
+        return self._whole[0]
 
     def roll_back(self) -> None:
-        """Forget what came after the last whole epoch."""
-        self.history.cut(self.last.epochs)
-        self.best, self.best_validation, self.ceiling = self._kept
-        self.restore(self.last)
+        """Forget what came after the last whole epoch; where that is interrupted, it is done again."""
+        last, best, best_validation, ceiling = self._whole
+        self.history.cut(last.epochs)
+        self.best, self.best_validation, self.ceiling = best, best_validation, ceiling
+        self.restore(last)
 
     # ── Checkpoints ───────────────────────────────────────────────────────────────────────────────────
 
@@ -216,21 +217,3 @@ def _whole(number: Any) -> int:
     if type(number) is not int or number < 0:
         raise ValueError(f"{number!r:.60} is no number of epochs")
     return number
-
-
-def _copied(attributes: dict[str, Any], memo: dict[int, Any]) -> dict[str, Any]:
-    """The attributes of an optimiser but its parameters, which nobody else can change."""
-    copies = {}
-    for name, thing in attributes.items():
-        if name == "parameters":
-            continue
-        if type(thing) in _NEVER_CHANGE:
-            copies[name] = thing
-        elif type(thing) in {list, tuple} and {*map(type, thing)} <= _NEVER_CHANGE:
-            copies[name] = thing[:]
-        else:
-            copies[name] = copy.deepcopy(thing, dict(memo))
-    return copies
-
-
-_NEVER_CHANGE = {float, int, bool, str, type(None)}

@@ -41,25 +41,32 @@ class Counts(NamedTuple):
 
 
 @contextmanager
-def interrupted(point: int) -> Iterator[list[int]]:
-    """Within it, KeyboardInterrupt is raised at this point; the list says how many have passed."""
+def interrupted(point: int, *, opcodes: bool = True) -> Iterator[list[int]]:
+    """Within it, KeyboardInterrupt is raised at this point; the list says how many have passed.
+
+    Args:
+        point: the number of the point, from 1 on.
+        opcodes: whether instructions are points, too, and not only lines.
+    """
     passed = [0]
 
     def trace(frame: FrameType, event: str, arg: object) -> Any:
         if not (frame.f_code.co_filename.startswith(PACKAGE) or frame.f_code.co_name in OWN):
             return None
-        frame.f_trace_opcodes = True
+        frame.f_trace_opcodes = opcodes
         passed[0] += 1
         if passed[0] == point:
             raise KeyboardInterrupt
         return trace
 
-    earlier = sys.gettrace()
+    earlier, hook = sys.gettrace(), sys.unraisablehook
+    sys.unraisablehook = lambda _: None  # of a generator that is closed, Python says what was raised in it
     sys.settrace(trace)
     try:
         yield passed
     finally:
         sys.settrace(earlier)
+        sys.unraisablehook = hook
 
 
 def count(make: Callable[[], Task], every: int = 1) -> Counts:
@@ -225,6 +232,90 @@ def tasks(folder: Path) -> dict[str, Callable[[], Task]]:
     }
 
 
+# ── Training ──────────────────────────────────────────────────────────────────────────────────────────
+
+EPOCHS = 3
+
+
+def train(folder: Path, kind: str, epochs: int = EPOCHS) -> tuple[Any, Any, Callable[[], Any]]:
+    """A network, its optimizer, and a training of so many epochs; all kinds end with a lower loss."""
+    rows = [[0.1 * i, 50.0 + (7 * i % 10)] for i in range(8)]
+    network = mg.MLP(2, [2, 1], activation="tanh")
+    parameters = network.parameters()
+    optimizer: mg.Optimizer = mg.SGD(parameters, lr=0.01, momentum=0.5)
+    options: dict[str, Any] = {"epochs": epochs, "progress": False, "compile": False}
+    data: Any = ([[a, b / 60] for a, b in rows], [2 * a - b / 60 for a, b in rows])
+    if kind == "batches":
+        optimizer = mg.Adam(parameters, lr=0.01)
+        options |= {"batch_size": 3, "validation": data}
+    if kind == "standardized":
+        data = (rows, [3000 * a for a, _ in rows])
+        options |= {"standardize": True, "callback": lambda history: None}
+    if kind == "words":
+        data = (data[0], ["high" if a > 0.4 else "low" for a, _ in rows])
+        options |= {"checkpoint": folder / "run.json", "every": 1, "compile": "auto"}
+    if kind == "own optimizer":
+        optimizer = Averaged(parameters)
+        optimizer.lr = 1e-4
+        options |= {"schedule": lambda epoch: 1e-4 / (1 + epoch)}
+    if kind == "error":
+        options |= {"schedule": lambda epoch: 0.01 if epoch < 2 else -1.0}
+    return network, optimizer, lambda: mg.fit(network, data, optimizer=optimizer, **options)
+
+
+def situation(network: Any, optimizer: Any) -> tuple[list[float], str, str]:
+    """All that a training changes, but for its history."""
+    state = {name: thing for name, thing in vars(optimizer).items() if name not in {"parameters", "lr"}}
+    if "sums" in state:  # by parameter
+        state["sums"] = [*state["sums"].values()]
+    about = repr((network.features, network.task, network.units))
+    return [p.data for p in network.parameters()], repr(state), about
+
+
+class TrainingCounts(NamedTuple):
+    """After how many interrupts fit raised, or returned, with a state that belongs to what it said."""
+
+    raised: int
+    returned: int
+    wrong: list[int]
+
+
+def count_training(folder: Path, kind: str, every: int = 1) -> TrainingCounts:
+    """Interrupt a training at every so many lines: its state is that after whole epochs, as it says."""
+    whole: list[Any] = []
+    for epochs in range(1, EPOCHS + 1):
+        network, optimizer, run_training = train(folder, kind, epochs)
+        (folder / "run.json").unlink(missing_ok=True)
+        with suppress(ValueError):
+            history = run_training()
+            whole.append((situation(network, optimizer), history.losses))
+    network, optimizer, run_training = train(folder, kind)
+    old = situation(network, optimizer)
+    with interrupted(-1, opcodes=False) as passed, suppress(ValueError):
+        run_training()
+    raised, returned, wrong = 0, 0, []
+    for point in range(1, passed[0] + 1, every):
+        (folder / "run.json").unlink(missing_ok=True)
+        network, optimizer, run_training = train(folder, kind)
+        history = None
+        with interrupted(point, opcodes=False), suppress(KeyboardInterrupt, ValueError):
+            history = run_training()
+        now = situation(network, optimizer)
+        if history is None:
+            raised += 1
+            right = now == old or any(now == state for state, _ in whole)
+        else:
+            returned += 1
+            n = len(history)
+            right = history.losses == whole[n - 1][1] and now == whole[n - 1][0] if n else now[0] == old[0]
+        if not right:
+            wrong.append(point)
+    return TrainingCounts(raised, returned, wrong)
+
+
+TRAININGS = ["whole", "batches", "standardized", "words", "own optimizer", "error"]
+
+
 def main() -> None:
     every = int(sys.argv[1]) if len(sys.argv) > 1 else 1
     print(f"{'task':38} {'points':>7} {'old':>7} {'new':>7} {'between':>7}")
@@ -232,6 +323,13 @@ def main() -> None:
         for name, make in tasks(Path(folder)).items():
             old, new, between = count(make, every)
             print(f"{name:38} {old + new + len(between):7,} {old:7,} {new:7,} {len(between):7,}")
+        print(f"\n{'fit, at lines':38} {'points':>7} {'raised':>7} {'ended':>7} {'wrong':>7}")
+        for kind in TRAININGS:
+            raised, returned, wrong = count_training(Path(folder), kind, every)
+            points = raised + returned + len(wrong)
+            print(f"{kind:38} {points:7,} {raised:7,} {returned:7,} {len(wrong):7,}")
+            if wrong:
+                print(f"    {wrong[:20]}")
 
 
 if __name__ == "__main__":
