@@ -622,8 +622,12 @@ def test_columns_of_a_frame_are_found_by_their_names() -> None:
     columns = {"height": [1.0, 2, 3, 4], "weight": [40.0, 30, 20, 10]}
     fit(model, (frame(columns), [1.5, 2.5, 3.5, 4.5]), epochs=50, standardize=True)
     expected = model.predict([*map(list, zip(*columns.values()))])
-    more = {"id": [9.0] * 4, "weight": columns["weight"], "height": columns["height"]}
-    assert model.predict(frame(columns)) == model.predict(frame(more)) == expected
+    swapped = {"weight": columns["weight"], "height": columns["height"]}
+    assert model.predict(frame(columns)) == model.predict(frame(swapped)) == expected
+    with pytest.raises(ValueError, match="there are more columns than the model was trained with, id"):
+        model.predict(frame({"id": [9.0] * 4, **swapped}))
+    with pytest.raises(ValueError, match="no column height; .*: write 'height' for 'Height'"):
+        model.predict(frame({"Height": columns["height"], "weight": columns["weight"]}))
     with pytest.raises(ValueError, match="there is no column weight"):
         model.predict(frame({"height": [1.0], "mass": [2.0]}))
 

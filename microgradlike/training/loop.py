@@ -23,6 +23,7 @@ from microgradlike.losses import usual_loss
 from microgradlike.nn import MLP, Module
 from microgradlike.optim import SGD, Optimizer
 from microgradlike.stop import AnyOf, Rule
+from microgradlike.task import Task
 from microgradlike.training import checkpoints
 from microgradlike.training.agreement import DisagreementError, is_our_network, is_ours, undisturbed
 from microgradlike.training.gradients import NO_SUM, Computation, Eager
@@ -139,6 +140,10 @@ def fit(
     state: State | None = None
     try:
         try:
+            saved = None
+            if checkpoint is not None and resume and os.path.exists(checkpoint):
+                saved = checkpoints.read(checkpoint)
+                _take_over(model, saved, checkpoint)
             objective, notes = with_recording(_decide, model, table, numbers[0], loss, standardize)
             names = {parameter: name for name, parameter in model.named_parameters()}
             state = State(model, optimizer, [names[parameter] for parameter in optimizer.parameters])
@@ -146,7 +151,7 @@ def fit(
             training = _Training(
                 state, objective, table, held_out, numbers, settings, rules, schedule, callback
             )
-            with_recording(training.run, compile, loss, checkpoint, resume)
+            with_recording(training.run, compile, loss, checkpoint, saved)
         except BaseException:
             _put_back(model, parameters, *before, state)
             raise
@@ -160,6 +165,17 @@ def fit(
 
 #: What `fit` decides of a model before it trains it.
 _DECIDED = ("task", "features", "units", "_raw_units")
+
+
+def _take_over(model: Module, saved: dict[str, Any], checkpoint: str | os.PathLike[str]) -> None:
+    """Give the model the units and the task of the training that goes on."""
+    try:
+        if "task" in saved:
+            model.task = Task.from_state(saved["task"])
+        if "units" in saved:
+            model.units = None if saved["units"] is None else Units.from_state(saved["units"])
+    except (AttributeError, ValueError) as error:
+        raise ValueError(f"{checkpoint}: this checkpoint is damaged: {error}") from None
 
 
 def _put_back(
@@ -401,6 +417,7 @@ class _Training:
         #: Whether user's code runs between two gradients, and may change what the model computes.
         self.is_watched = not all(map(is_ours, self._between()))
         self.own_optimizer = not is_ours(type(self.optimizer))
+        self.history = state.history
         self.given = self.optimizer.state_dict()
         self.bar: Any = None
 
@@ -409,10 +426,6 @@ class _Training:
         yield from (type(rule) for rule in _simple_rules(self.rules))
         yield from (function for function in (self.schedule, self.callback) if function)
 
-    @property
-    def history(self) -> History:
-        return self.state.history
-
     # ── Running ───────────────────────────────────────────────────────────────────────────────────────
 
     def run(
@@ -420,9 +433,16 @@ class _Training:
         compile: str | bool,  # noqa: A002
         loss: Loss | None,
         checkpoint: str | os.PathLike[str] | None,
-        resume: bool,
+        saved: dict[str, Any] | None,
     ) -> None:
-        """Train until there is a reason to stop."""
+        """Train until there is a reason to stop.
+
+        Args:
+            compile: how gradients are computed.
+            loss: as `fit` got it.
+            checkpoint: the file to write to, if there is one.
+            saved: what is in it, to go on from.
+        """
         own_code = not (is_our_network(self.state.model) and (loss is None or is_ours(loss)))
         self.is_watched = self.is_watched or own_code
         self.computation = Computation(
@@ -431,8 +451,8 @@ class _Training:
         self.history.backend = self.computation.backend
         if self.computation.reason:
             self._say(f"It is computed Value by Value, not compiled: {self.computation.reason}.")
-        if checkpoint is not None and resume and os.path.exists(checkpoint):
-            self._load(checkpoint)
+        if checkpoint is not None and saved is not None:
+            self._load(checkpoint, saved)
         history, state = self.history, self.state
         ended = history.rule == "callback"
         if not ended:
@@ -471,8 +491,9 @@ class _Training:
             if not self._epoch(started):
                 return
             state.commit()
-            self.bar.set_postfix_str(f"loss {history.losses[-1]:.6f}", refresh=False)
-            self.bar.update()
+            if not self.bar.disable:
+                self.bar.set_postfix_str(f"loss {history.losses[-1]:.6f}", refresh=False)
+                self.bar.update()
             if self.callback:
                 answer = self.callback(history)
                 if _is_true(answer) and not history.rule:
@@ -487,8 +508,9 @@ class _Training:
 
     def _epoch(self, started: float) -> bool:
         """An update for each batch, and a line of the history; unless it all went wrong."""
-        begin, before = self.state.last, self.state.numbers()
-        start = self.state.snapshot() if before != begin.numbers else begin
+        start = self.state.last
+        if self.is_watched and self.state.numbers() != start.numbers:  # a schedule has changed them
+            start = self.state.snapshot()
         while True:
             losses, norms = [], []
             for indices in self._batches(len(self.history)):
@@ -514,7 +536,8 @@ class _Training:
                 self._give_up(NO_SUM)
                 return False
             self._note(loss, ops.mean(*norms), start, started)
-        self.history.changes[-1] = ops.mean(*map(abs, map(sub, self.state.numbers(), before)))
+        changes = map(abs, map(sub, self.state.numbers(), start.numbers))
+        self.history.changes[-1] = math.fsum(changes) / len(self.parameters)
         if self.batch_size < self.n:
             self._ask()
         return True
@@ -667,12 +690,19 @@ class _Training:
         }
 
     def _save(self, checkpoint: str | os.PathLike[str]) -> None:
-        content = {"settings": self._agreed, "lr": self.given["lr"], **self.state.state_dict()}
+        model = self.state.model
+        content = {
+            "settings": self._agreed,
+            "lr": self.given["lr"],
+            "task": model.task.state_dict(),
+            "units": model.units.state_dict() if model.units else None,
+            **self.state.state_dict(),
+        }
         checkpoints.save(checkpoint, content)
 
-    def _load(self, checkpoint: str | os.PathLike[str]) -> None:
-        """Go on from a checkpoint; on an error, nothing has changed."""
-        content = checkpoints.load(checkpoint, self._agreed)
+    def _load(self, checkpoint: str | os.PathLike[str], content: dict[str, Any]) -> None:
+        """Go on from what was in a checkpoint; on an error, nothing has changed."""
+        checkpoints.check_settings(checkpoint, content["settings"], self._agreed)
         try:
             # A schedule, a callback, or the training before it in this process may have changed the rate.
             saved = content if content["version"] == 1 else content["training"]
@@ -683,6 +713,7 @@ class _Training:
                     "what it was begun with, or write to another file"
                 )
             self.state.load_state_dict(content, self.eager[0].objective.scale)
+            self.history = self.state.history
         except checkpoints.OtherTrainingError as error:
             raise ValueError(f"{checkpoint}: {error}") from None
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:

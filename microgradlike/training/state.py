@@ -8,17 +8,18 @@ epoch, the training can put back the last snapshot.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from microgradlike.engine import Value, real
 from microgradlike.history import History
 from microgradlike.nn import Module
 from microgradlike.optim import Optimizer
-from microgradlike.transaction import attributes, copy_of, write
+from microgradlike.training.agreement import is_ours
+from microgradlike.transaction import copy_of, write
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """A training between two epochs.
 
     Attributes:
@@ -32,8 +33,7 @@ class Snapshot:
     epochs: int
 
 
-@dataclass(frozen=True)
-class Best:
+class Best(NamedTuple):
     """The lowest loss so far, and the snapshot that it was measured at."""
 
     loss: float
@@ -64,6 +64,9 @@ class State:
 
     def __post_init__(self) -> None:
         self.parameters: Sequence[Value] = self.optimizer.parameters
+        own = vars(self.optimizer)
+        self._lists = [name for name in own if isinstance(own[name], list) and name != "parameters"]
+        self._is_plain = is_ours(type(self.optimizer))  # numbers, and lists of numbers
         start = self.snapshot()
         self.best = Best(math.inf, start)
         self.best_validation = Best(math.inf, start)
@@ -71,17 +74,24 @@ class State:
 
     def numbers(self) -> tuple[float, ...]:
         """Those of the parameters now."""
-        return tuple([parameter.data for parameter in self.parameters])
+        return tuple(map(_data, self.parameters))
 
     def snapshot(self) -> Snapshot:
         """The training as it is now."""
-        optimizer = attributes(self.optimizer, self.parameters)
-        del optimizer["parameters"]
-        return Snapshot(self.numbers(), optimizer, len(self.history))
+        return Snapshot(self.numbers(), self._copied(vars(self.optimizer)), len(self.history))
+
+    def _copied(self, attributes: dict[str, Any]) -> dict[str, Any]:
+        """The attributes of the optimiser, so that nobody else can change them."""
+        if not self._is_plain:
+            return copy_of(attributes, self.parameters)
+        copies = dict(attributes)
+        for name in self._lists:
+            copies[name] = copies[name][:]
+        return copies
 
     def restore(self, snapshot: Snapshot) -> None:
         """Put parameters and optimiser back, in one step; the history stays."""
-        saved = copy_of(snapshot.optimizer) | {"parameters": self.parameters}
+        saved = self._copied(snapshot.optimizer) | {"parameters": self.parameters}
         write(self.parameters, snapshot.numbers, self.optimizer, __dict__=saved)
 
     def commit(self, snapshot: Snapshot | None = None) -> None:
@@ -123,6 +133,8 @@ class State:
     def _written(self, snapshot: Snapshot) -> dict[str, Any]:
         settings, moments = {}, {}
         for name, thing in snapshot.optimizer.items():
+            if name == "parameters":
+                continue
             if isinstance(thing, list) and len(thing) == len(self.names):
                 moments[name] = dict(zip(self.names, thing))
             else:
@@ -159,7 +171,8 @@ class State:
                 raise ValueError(f"the lowest loss, {lowest.loss}, is none of the history")
         ceiling = real(content["ceiling"])
         for snapshot in (last, best.snapshot, best_validation.snapshot):
-            self.optimizer.check({"optimizer": type(self.optimizer).__name__, **snapshot.optimizer})
+            optimizer = {k: v for k, v in snapshot.optimizer.items() if k != "parameters"}
+            self.optimizer.check({"optimizer": type(self.optimizer).__name__, **optimizer})
         history.backend, history.notes = self.history.backend, self.history.notes
         self.history, self.ceiling = history, ceiling
         self.best, self.best_validation = best, best_validation
@@ -170,7 +183,7 @@ class State:
         parameters = content["parameters"]
         if parameters.keys() != {*self.names}:
             raise ValueError("its parameters are others than those of this training")
-        optimizer = dict(content["optimizer"])
+        optimizer = {**content["optimizer"], "parameters": self.parameters}
         for name, moments in content["moments"].items():
             if moments.keys() != {*self.names}:
                 raise ValueError(f"its {name} are of other parameters than those of this training")
@@ -217,3 +230,6 @@ def _whole(number: Any) -> int:
     if type(number) is not int or number < 0:
         raise ValueError(f"{number!r:.60} is no number of epochs")
     return number
+
+
+_data = attrgetter("data")
