@@ -14,11 +14,13 @@ PACKAGE = Path(mg.__file__).parent
 
 # A file imports only from floors below its own.
 FLOORS = [
-    {"notation", "files", "elsewhere", "checks", "elementwise", "task"},
+    {"notation", "files", "elsewhere", "checks", "elementwise", "task", "saving"},
     {"naming"},
     {"ops", "receipts"},
     {"engine"},
-    {"functions", "table", "history", "units"},
+    {"functions", "table", "history", "transaction", "units"},
+    {"parameters"},
+    {"architecture"},
     {"nn", "losses", "optim", "formula", "gradcheck", "hand", "paths", "toys", "flatness"},
     {"label", "picture", "data", "stop"},
     {"sketch", "report", "plot", "player", "examine", "evaluate"},
