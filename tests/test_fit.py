@@ -623,8 +623,10 @@ def test_columns_of_a_frame_are_found_by_their_names() -> None:
     expected = model.predict([*map(list, zip(*columns.values()))])
     swapped = {"weight": columns["weight"], "height": columns["height"]}
     assert model.predict(frame(columns)) == model.predict(frame(swapped)) == expected
-    with pytest.raises(ValueError, match=r"more columns than the model was trained with, id: leave"):
-        model.predict(frame({"id": [9.0] * 4, **columns}))
+    with pytest.raises(ValueError, match="there are more columns than the model was trained with, id"):
+        model.predict(frame({"id": [9.0] * 4, **swapped}))
+    with pytest.raises(ValueError, match=r"no column height; .*: write 'height' for 'Height'"):
+        model.predict(frame({"Height": columns["height"], "weight": columns["weight"]}))
     with pytest.raises(ValueError, match="there is no column weight"):
         model.predict(frame({"height": [1.0], "mass": [2.0]}))
 

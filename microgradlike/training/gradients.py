@@ -234,6 +234,7 @@ class Computation:
                 for ours, theirs in zip(compiled, self.eager):
                     _compare(ours, theirs, self._size)
         self.computed, self.traces = compiled, traces
+        self._optimizer, self._moved = optimizer, [*optimizer.parameters]
 
     def check(self, epoch: int) -> None:
         """Trace one example again, and compare its loss: another one in each epoch.
@@ -242,6 +243,8 @@ class Computation:
             DisagreementError: the user's code computes something else now.
         """
         if self.traces:
+            if self._optimizer.parameters != self._moved:
+                raise DisagreementError("the optimizer moves other parameters now")
             with self.traces.unchanged():
                 self._check(self.traces, epoch % len(self.eager[0]))
 

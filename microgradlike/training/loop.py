@@ -244,6 +244,8 @@ def _tables(
 ) -> tuple[Table, Table | None, Sequence[Sequence[int]]]:
     """The examples to train on, those to validate with, and the number of each in what was given."""
     table = as_table(data)
+    if table is data:  # a callback may change it, and lists and arrays were copied, too
+        table = table.copy()
     if not table.rows or len(table.targets) != len(table.rows):
         raise ValueError(f"{table.source}: there are no targets to learn")
     for i, row in enumerate(table.rows):
@@ -409,6 +411,7 @@ class _Training:
         #: Whether user's code runs between two gradients, and may change what the model computes.
         self.is_watched = not all(map(is_ours, self._between()))
         self.own_optimizer = not is_ours(type(self.optimizer))
+        self.history = state.history
         self.given = self.optimizer.state_dict()
         self.bar: Any = None
 
@@ -416,10 +419,6 @@ class _Training:
         yield type(self.optimizer)
         yield from (type(rule) for rule in _simple_rules(self.rules))
         yield from (function for function in (self.schedule, self.callback) if function)
-
-    @property
-    def history(self) -> History:
-        return self.state.history
 
     # ── Running ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -484,8 +483,9 @@ class _Training:
             if not self._epoch(started):
                 return
             state.commit()
-            self.bar.set_postfix_str(f"loss {history.losses[-1]:.6f}", refresh=False)
-            self.bar.update()
+            if not self.bar.disable:
+                self.bar.set_postfix_str(f"loss {history.losses[-1]:.6f}", refresh=False)
+                self.bar.update()
             if self.callback:
                 answer = self.callback(history)
                 if _is_true(answer) and not history.rule:
@@ -500,8 +500,9 @@ class _Training:
 
     def _epoch(self, started: float) -> bool:
         """An update for each batch, and a line of the history; unless it all went wrong."""
-        begin, before = self.state.last, self.state.numbers()
-        start = self.state.snapshot() if before != begin.numbers else begin
+        start = self.state.last
+        if self.is_watched and self.state.numbers() != start.numbers:  # a schedule has changed them
+            start = self.state.snapshot()
         losses, norms = [], []
         for step, indices in enumerate(self._batches(len(self.history))):
             if step == 0 or self.own_optimizer:
@@ -525,7 +526,8 @@ class _Training:
             if self.own_optimizer:
                 self._check_agreement()
             self._note(loss, ops.mean(*norms), start, started)
-        self.history.changes[-1] = ops.mean(*map(abs, map(sub, self.state.numbers(), before)))
+        changes = map(abs, map(sub, self.state.numbers(), start.numbers))
+        self.history.changes[-1] = math.fsum(changes) / len(self.parameters)
         if self.batch_size < self.n:
             self._ask()
         return True
@@ -632,7 +634,7 @@ class _Training:
     def _check_agreement(self) -> None:
         """Go on without compiled code if the user's code computes something else now.
 
-        It is called before each gradient that user's code ran before: so all gradients until now were right.
+        It is called wherever user's code has run since the last gradient: so all until now were right.
         """
         if not self.is_watched:
             return
@@ -699,6 +701,7 @@ class _Training:
                     "what it was begun with, or write to another file"
                 )
             self.state.load_state_dict(content)
+            self.history = self.state.history
         except checkpoints.OtherTrainingError as error:
             raise ValueError(f"{checkpoint}: {error}") from None
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:

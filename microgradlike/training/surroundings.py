@@ -38,12 +38,14 @@ _NEVER_CHANGE = {
     *(CodeType, MemberDescriptorType, Value, Constant),
 }
 
+_ABSENT = object()
+
 
 @dataclass(frozen=True)
 class _Place:
     """A thing whose content may change: its name, and how to read and to write the content."""
 
-    name: str
+    name: str  # empty: the content is a dict, whose keys are names
     read: Callable[[], Any]
     write: Callable[[Any], object]
 
@@ -83,7 +85,13 @@ class Surroundings:
 
     def change(self) -> str:
         """The name of something that has changed since; empty if nothing has."""
-        return next((place.name for place, content in self._snapshot if not _same(place.read(), content)), "")
+        for place, content in self._snapshot:
+            now = place.read()
+            if not _same(now, content):
+                return place.name or next(
+                    name for name in [*content, *now] if not _same(now.get(name), content.get(name))
+                )
+        return ""
 
     def restore(self) -> None:
         """Put back what has changed since."""
@@ -129,7 +137,7 @@ def _contents(name: str, thing: Any) -> _Found:
             yield from ((name, item) for item in thing)
     elif isinstance(thing, tuple | frozenset):
         yield from ((name, item) for item in thing)
-    elif isinstance(thing, random.Random) or type(thing).__module__.startswith("numpy.random"):
+    elif isinstance(thing, random.Random) or str(type(thing).__module__).startswith("numpy.random"):
         yield from _generator(name, thing)
     elif isinstance(thing, dict | set):
         yield _Place(name, thing.copy, partial(_replace, thing))
@@ -144,7 +152,7 @@ def _contents(name: str, thing: Any) -> _Found:
         yield name, thing.__self__
     elif isinstance(thing, partial):
         yield from ((name, thing.func), (name, thing.args), (name, thing.keywords))
-    elif isinstance(thing, staticmethod | classmethod) or hasattr(thing, "__wrapped__"):
+    elif isinstance(thing, staticmethod | classmethod) or "__wrapped__" in getattr(thing, "__dict__", ()):
         yield name, thing.__wrapped__
     elif isinstance(thing, property):
         yield from ((name, function) for function in (thing.fget, thing.fset) if function)
@@ -189,10 +197,10 @@ def _names(code: CodeType) -> list[str]:
 
 def _entries(namespace: dict[str, Any], names: Iterable[str]) -> _Found:
     """Some entries of a namespace."""
-    there = [name for name in names if name in namespace and not name.startswith("__")]
-    for name in there:
-        yield _Place(name, partial(namespace.get, name), partial(namespace.__setitem__, name))
-        yield name, namespace[name]
+    for name in names:
+        if not name.startswith("__"):
+            yield _Place(name, partial(namespace.get, name, _ABSENT), partial(_set_entry, namespace, name))
+            yield name, namespace.get(name)
 
 
 def _of_class(kind: type) -> _Found:
@@ -210,7 +218,7 @@ def _of_object(name: str, thing: Any) -> _Found:
     if users or _top(kind.__module__) in {"collections", "types", "microgradlike"}:
         attributes = getattr(thing, "__dict__", None)
         if isinstance(attributes, dict):
-            yield from _attributes(thing, attributes)
+            yield _Place("", attributes.copy, partial(_replace, attributes))
             yield from attributes.items() if _top(kind.__module__) != "microgradlike" else ()
     for one in users:
         yield name, one
@@ -219,13 +227,6 @@ def _of_object(name: str, thing: Any) -> _Found:
             if hasattr(thing, slot):
                 yield _Place(slot, partial(getattr, thing, slot, None), partial(setattr, thing, slot))
                 yield slot, getattr(thing, slot)
-
-
-def _attributes(thing: Any, attributes: dict[str, Any]) -> Iterator[_Place]:
-    """A place for each attribute, and one for all, which knows of new ones."""
-    for name in attributes:
-        yield _Place(name, partial(attributes.get, name), partial(attributes.__setitem__, name))
-    yield _Place(f"the attributes of {type(thing).__name__}", attributes.copy, partial(_replace, attributes))
 
 
 # ── Reading, writing, comparing ───────────────────────────────────────────────────────────────────────
@@ -243,6 +244,13 @@ def _set_cell(cell: Any, content: list[Any]) -> None:
         [cell.cell_contents] = content
     else:
         del cell.cell_contents
+
+
+def _set_entry(namespace: dict[str, Any], name: str, thing: Any) -> None:
+    if thing is _ABSENT:
+        namespace.pop(name, None)
+    else:
+        namespace[name] = thing
 
 
 def _refill(thing: Any, content: list[Any]) -> None:
