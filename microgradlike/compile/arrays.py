@@ -125,6 +125,8 @@ class Printer:
 
     def execute(self, instructions: Sequence[Instruction]) -> list[str]:
         """The statements."""
+        for array, (instruction, nodes, _) in self.inner.items():  # not as it is read, but exact
+            self.inner[array] = instruction, nodes, self.write(instruction)
         return [
             self.statement(instruction) for instruction in instructions if instruction.out not in self.inner
         ]

@@ -22,7 +22,7 @@ from microgradlike import ops
 from microgradlike.compile.batch import Arrays
 from microgradlike.compile.python import names_of
 from microgradlike.compile.scalars import AFTER, BEFORE, EACH, Line, NoRuleError, NotNativeError, Scalars
-from microgradlike.compile.vector import Code, Module, Vector, fma, inf, nan, select, sqrt
+from microgradlike.compile.vector import Code, Module, Vector, fma, inf, nan, select, sqrt, with_sign
 from microgradlike.ops import Op
 
 #: More scalar operations than this are no longer compiled in seconds.
@@ -137,14 +137,21 @@ def _floor(a: Vector) -> Vector:
     return a.code.module.call_library("floor", a)
 
 
+def _division(a: Vector, b: Vector) -> tuple[Vector, Vector]:
+    """The rest of a division, which has the sign of a, and whether it is to have that of b."""
+    rest = a.code.module.call_library("fmod", a, b)
+    return rest, rest.differs(0.0) & ((rest < 0.0) ^ (b < 0.0))
+
+
 def _mod(a: Vector, b: Vector) -> Vector:
-    rest = a.code.module.call_library("fmod", a, b)  # which has the sign of a
-    moved = select((rest < 0.0) ^ (b < 0.0), rest + b, rest)
-    return select(rest.differs(0.0), moved, with_sign(rest, b))
+    rest, moves = _division(a, b)
+    return select(moves, rest + b, select(rest.equals(0.0), with_sign(rest, b), rest))
 
 
 def _floor_div(a: Vector, b: Vector) -> Vector:
-    quotient = (a - _mod(a, b)) / b  # whole, but for its rounding
+    rest, moves = _division(a, b)
+    quotient = (a - rest) / b  # whole, but for its rounding
+    quotient = select(moves, quotient - 1.0, quotient)
     below = _floor(quotient)
     whole = select((quotient - below) > 0.5, below + 1.0, below)
     return select(b.equals(0.0), a / b, select(quotient.differs(0.0), whole, with_sign(quotient, a / b)))
@@ -158,7 +165,7 @@ def _monomial(c: Vector, a: Vector, b: Vector, k: Vector) -> Vector:
     exponent, size = b - k, abs(a)
     half_b, half_k = b * 0.5, k * 0.5
     odd = (half_b.differs(_floor(half_b))) ^ (half_k.differs(_floor(half_k)))
-    fraction = b.differs(_floor(b)) | k.differs(_floor(k))
+    fraction = (b - _floor(b)).differs(0.0) | (k - _floor(k)).differs(0.0)  # of infinity, too
     signed = select((a < 0.0) & odd, -c, c)
     power = _pow(size, exponent)
     root = _pow(size, exponent * 0.5)  # aᵇ⁻ᵏ leaves the range of a float, but c·aᵇ⁻ᵏ may not

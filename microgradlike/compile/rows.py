@@ -60,7 +60,7 @@ def functions(np: Any, erf: Callable[..., Any], erfc: Callable[..., Any]) -> dic
         return t * softplus(-z) + (1 - t) * softplus(z)
 
     def share(a: Any, b: Any) -> Any:
-        return np.where(a == 0, a, quotient(a, b))
+        return np.where(a == 0, a, a / np.where(b == 0, 0.0, b))
 
     def monomial(c: Any, a: Any, b: Any, k: Any) -> Any:
         exponent, size = b - k, np.abs(a)
@@ -69,7 +69,7 @@ def functions(np: Any, erf: Callable[..., Any], erfc: Callable[..., Any]) -> dic
         signed = np.where((a < 0) & odd, -c, c)
         power = np.power(size, exponent)
         root = np.power(size, exponent / 2)  # aᵇ⁻ᵏ leaves the range of a float, but c·aᵇ⁻ᵏ may not
-        result = np.where((power > 1e-290) & (power < 1e290), signed * power, signed * root * root)
+        result = np.where((power > 1e-30) & (power < 1e30), signed * power, signed * root * root)
         at_zero = np.where(exponent == 0, c, np.where(exponent > 0, 0.0, c * np.inf))
         result = np.where(a == 0, at_zero, np.where((a < 0) & ~whole, np.nan, result))
         return np.where(c == 0, 0.0, np.where(np.isnan(exponent), np.nan, result))
