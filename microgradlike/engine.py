@@ -12,7 +12,7 @@ from contextlib import ContextDecorator, contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
-from math import isnan
+from math import isnan, trunc
 from numbers import Complex, Real
 from typing import Any, Final, NoReturn, Self, SupportsFloat, TypeAlias, TypeVar
 
@@ -48,8 +48,9 @@ def _operator(op: Op) -> "tuple[_Operator, _Operator]":
 class Value:
     """A number that remembers how it was made.
 
-    It behaves like a float, with the numbers and the exceptions of `float` and `math`; only ``==`` and
-    ``hash`` are those of identity, since nodes live in sets. ``float(v)`` leaves the graph, and so does
+    It behaves like a float, with the numbers and the exceptions of `float` and `math`, ``%`` included; only
+    ``==`` and ``hash`` are those of identity, since nodes live in sets: ``a.data == b.data`` compares
+    numbers. ``float(v)`` leaves the graph, and so does
     what calls it: write ``v.exp()`` or `microgradlike.exp(v)`, not ``math.exp(v)``.
 
     Args:
@@ -189,6 +190,7 @@ class Value:
     __sub__, __rsub__ = _operator(ops.sub)
     __mul__, __rmul__ = _operator(ops.mul)
     __truediv__, __rtruediv__ = _operator(ops.div)
+    __mod__, __rmod__ = _operator(ops.mod)
     _pow, __rpow__ = _operator(ops.pow)
 
     def __pow__(self, exponent: SupportsFloat) -> "Value":
@@ -248,6 +250,9 @@ class Value:
 
     def __int__(self) -> int:
         return int(_number(self))
+
+    def __trunc__(self) -> int:
+        return trunc(_number(self))
 
     def __bool__(self) -> bool:
         return bool(_number(self))

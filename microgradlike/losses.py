@@ -51,7 +51,7 @@ def mse_loss(y: Numbers, t: Numbers) -> Value:
     >>> mse_loss([Value(1.0), Value(2.0)], [1.0, 4.0]).data
     2.0
     """
-    return _of_all(ops.mean, [(y - t) ** 2 for y, t in _pairs(y, t)])
+    return _of_all(ops.mean, [record(ops.square, (y - t,)) for y, t in _pairs(y, t)])
 
 
 def binary_cross_entropy(p: Numbers, t: Numbers) -> Value:

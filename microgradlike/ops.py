@@ -216,7 +216,7 @@ def _monomial(c: float, a: float, b: float, k: float) -> float:
     if 1e-290 < power < 1e290:
         return c * power
     root = _positive_power(a, exponent / 2)  # aᵇ⁻ᵏ leaves the range of a float, but c·aᵇ⁻ᵏ may not
-    return c * root * root
+    return c * root * root if root else root  # also where c, made of a large b, is infinite
 
 
 def _positive_power(a: float, exponent: float) -> float:
@@ -401,11 +401,9 @@ def _inverse_point(a: Any, b: Any) -> Any:
 
 
 def _inverse_point_partials(out: Any, a: Any, b: Any) -> tuple[Any, Any]:
-    # (b² − a²)/r⁴ and −2ab/r⁴; the halves add up without overflow.
     r = hypot(a, b)
-    difference, total = quotient(0.5 * b - 0.5 * a, r), quotient(0.5 * b + 0.5 * a, r)
-    by_a = quotient(quotient(4.0 * difference * total, r), r)
-    return by_a, -2.0 * quotient(quotient(quotient(a, r), r) * quotient(b, r), r)
+    x, y = quotient(a, r), quotient(b, r)
+    return quotient(quotient(y * y - x * x, r), r), -2.0 * quotient(quotient(x, r) * y, r)
 
 
 def _logsumexp(*operands: float) -> float:
@@ -426,6 +424,10 @@ def _logsumexp_partials(out: Any, *operands: Any) -> tuple[Any, ...]:
     powers = [exp(a - largest) for a in operands]
     total = sum(*powers)
     return tuple(power / total for power in powers)
+
+
+def _logaddexp_partials(out: Any, a: Any, b: Any) -> tuple[Any, ...]:
+    return _logsumexp_partials(out, a, b)
 
 
 def _sigmoid(a: float) -> float:
@@ -739,7 +741,7 @@ sigmoid_rest  = _row("sigmoid_rest",  _sigmoid_rest, lambda out, a, y: (-sigmoid
 degrees   = _row("degrees",   lambda a: a * _DEGREES, lambda out, a: (_DEGREES,), "°", composed=True)
 radians   = _row("radians",   lambda a: a * _RADIANS, lambda out, a: (_RADIANS,), composed=True)
 logit     = _row("logit",     _logit, _logit_partials, composed=True)
-logaddexp = _row("logaddexp", lambda a, b: logsumexp(a, b), lambda out, a, b: _logsumexp_partials(out, a, b), composed=True)
+logaddexp = _row("logaddexp", logsumexp, _logaddexp_partials, composed=True)
 xlogy     = _row("xlogy",     _xlogy, lambda out, x, y: (log_or_limit(y), share(x, y)), "x·log", "[0*]·log([1])", r"[0*] \cdot \log\left([1]\right)", binding="*", composed=True)
 square    = _row("square",    lambda a: a * a, lambda out, a: (2.0 * a,), "x²", "[0!]²", "[0!]^{2}", binding="^")
 sinc      = _row("sinc",      lambda a: _sinc(a, 0), lambda out, a: (sinc_derivative(1)(a),), composed=True)

@@ -97,7 +97,7 @@ def _tanh_slope(a: Any, _: Any = None) -> Any:
 def _sinc(x: Any, n: int = 0) -> Any:
     """The n-th derivative of sin(πx)/(πx), by its series, or where that is long, by differentiating."""
     if abs(x) < 1:
-        terms = range((n + 1) // 2, 40)
+        terms = range((n + 1) // 2, 120)
         return mp.fsum(
             (-1) ** k * mp.pi ** (2 * k) * math.perm(2 * k, n) / mp.factorial(2 * k + 1) * x ** (2 * k - n)
             for k in terms
@@ -215,8 +215,8 @@ DOMAINS: dict[str, Callable[..., bool]] = {
     "power_log": lambda a, b: _is_power(1.0, a, b),
     "share": lambda a, b: b != 0 or _is_plus_zero(b),
     "log_or_limit": lambda a: a >= 0,
+    "inverse_point": lambda a, b: math.hypot(a, b) == 0 or 1e-75 < math.hypot(a, b) < 1e75,
     "direction": lambda a, rest: not 0 < math.hypot(a, rest) < 1e-290,
-    "inverse_point": lambda a, b: abs(a) != abs(b) or a == 0,
     # The derivatives p·(1 − p) and out/(p·(1 − p)) leave the range of a float.
     "logit": lambda p: p > 1e-150,
     # Targets are defined from 0 to 1.
@@ -360,10 +360,12 @@ def derivative(f: Oracle, xs: Sequence[float], *by: int) -> Any:
     bits = 100 + max(scales) - step
     while True:
         with mp.workprec(bits):
-            size = f(*map(mp.mpf, xs))
-            result = mp.diff(f, [mp.mpf(x) for x in xs], orders, h=mp.ldexp(1, step))
-        # mpmath works with more than (order + 1)·bits; 2⁻¹¹⁴⁰ is far below the smallest float.
-        noise = mp.mag(size) - order * step - (order + 1) * bits
+            h = mp.ldexp(1, step)
+            size = max(abs(f(*map(mp.mpf, xs))), abs(f(*(mp.mpf(x) + h for x in xs))))
+            result = mp.diff(f, [mp.mpf(x) for x in xs], orders, h=h)
+        # For each operand, mpmath works with more than (order + 1)·bits; 2⁻¹¹⁴⁰ is far below the smallest
+        # float.
+        noise = mp.mag(size) - order * step - (max(orders, default=0) + 1) * bits
         if noise < max(mp.mag(result) - 60, -1140):
             return result
         bits *= 2

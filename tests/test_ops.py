@@ -143,13 +143,17 @@ def moderate_points(op: Op, count: int) -> Iterator[tuple[float, ...]]:
 #: all of the probability, and its loss is e^(−478).
 ILL_CONDITIONED_RESULT = {"gelu", "cross_entropy", "sinc_derivative(1)", "sinc_derivative(2)"}
 #: Likewise for derivatives, of which these, (p − t)/(p − p²) and σ(z) − t, go through 0.
-ILL_CONDITIONED_DERIVATIVE = {"binary_cross_entropy", "binary_cross_entropy_with_logits", "sinc", "logit"}
+ILL_CONDITIONED_DERIVATIVE = {
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "sinc",
+    "inverse_point",
+}
 #: What only rules call has the digits of a derivative.
 OF_RULES = {ops.monomial, ops.monomial_log, ops.power_log, *(op for op in OPS.values() if op.book)}
 
 #: What the rounding of the result does to a rule that reads it, as an absolute error.
-READS_RESULT: dict[str, Callable[..., tuple[float, ...]]] = {
-}
+READS_RESULT: dict[str, Callable[..., tuple[float, ...]]] = {}
 
 
 def is_near(got: float, expected: Any, tolerance: Any) -> bool:
@@ -240,7 +244,18 @@ def test_second_derivatives(op: Op) -> None:
 
 NAMES = tuple(ascii_lowercase)
 DIGITS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
-PYTHON = {"sinc′′": "sinc_2", "sinc′": "sinc_1", "·": "*", "−": "-", "^": "**", "½": "0.5*", "σ": "sigmoid", "[": "mpf(", "]": ")", " = ": " == "}
+PYTHON = {
+    "sinc′′": "sinc_2",
+    "sinc′": "sinc_1",
+    "·": "*",
+    "−": "-",
+    "^": "**",
+    "½": "0.5*",
+    "σ": "sigmoid",
+    "[": "mpf(",
+    "]": ")",
+    " = ": " == ",
+}
 
 
 def evaluated(text: str, numbers: Sequence[float]) -> Any:

@@ -169,7 +169,8 @@ def _monomial(c: Vector, a: Vector, b: Vector, k: Vector) -> Vector:
     signed = select((a < 0.0) & odd, -c, c)
     power = _pow(size, exponent)
     root = _pow(size, exponent * 0.5)  # aᵇ⁻ᵏ leaves the range of a float, but c·aᵇ⁻ᵏ may not
-    result = select((power > 1e-290) & (power < 1e290), signed * power, signed * root * root)
+    far = select(root.equals(0.0), 0.0, signed * root * root)
+    result = select((power > 1e-290) & (power < 1e290), signed * power, far)
     at_zero = select(exponent.equals(0.0), c, select(exponent > 0.0, 0.0, c * inf))
     result = select(a.equals(0.0), at_zero, select((a < 0.0) & fraction, nan, result))
     return select(c.equals(0.0), 0.0, select(exponent.is_nan(), nan, result))

@@ -143,7 +143,9 @@ class Python:
                 continue
             operands = self.scalars.operands[n]
             written = self._written(op, [self._operand(a) for a in operands], safe=safe)
-            nodes = size_in_the_book(op) + sum(self._inner[a][1] for a in self._shown(n) if a in self._inner)
+            nodes = size_in_the_book(op) + sum(
+                self._inner[a][1] for a in self._shown(n) if a in self._inner
+            )
             unnamed = n not in self.scalars.names and n not in self.scalars.adjoints
             if unnamed and self._uses[n] == 1 and len(written[0]) < LINE:
                 self._inner[n] = written, nodes

@@ -69,7 +69,8 @@ def functions(np: Any, erf: Callable[..., Any], erfc: Callable[..., Any]) -> dic
         signed = np.where((a < 0) & odd, -c, c)
         power = np.power(size, exponent)
         root = np.power(size, exponent / 2)  # aᵇ⁻ᵏ leaves the range of a float, but c·aᵇ⁻ᵏ may not
-        result = np.where((power > 1e-30) & (power < 1e30), signed * power, signed * root * root)
+        far = np.where(root == 0, 0.0, signed * root * root)
+        result = np.where((power > 1e-30) & (power < 1e30), signed * power, far)
         at_zero = np.where(exponent == 0, c, np.where(exponent > 0, 0.0, c * np.inf))
         result = np.where(a == 0, at_zero, np.where((a < 0) & ~whole, np.nan, result))
         return np.where(c == 0, 0.0, np.where(np.isnan(exponent), np.nan, result))
@@ -92,7 +93,7 @@ def functions(np: Any, erf: Callable[..., Any], erfc: Callable[..., Any]) -> dic
         far = a >= ops.FAR_SIGMOID
         return np.where(far, y * np.exp(-np.where(far, a, 0.0)), 1.0 - y)
 
-    def sigmoid_bend(a: Any, y: Any) -> Any:
+    def sigmoid_bend(a: Any, _: Any) -> Any:
         return -np.tanh(0.5 * a)
 
     def tanh_slope(a: Any, y: Any) -> Any:

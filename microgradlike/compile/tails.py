@@ -62,7 +62,7 @@ def _tanh_is_near(a: Any) -> bool:
     return bool(a.max() < ops.FAR_TANH and a.min() > -ops.FAR_TANH)
 
 
-def _tanh_tail(a: Any, y: Any) -> Any:
+def _tanh_tail(a: Any, _: Any) -> Any:
     e = np.exp(-2.0 * np.abs(a))
     return 4.0 * e / ((1.0 + e) * (1.0 + e))
 
