@@ -103,7 +103,7 @@ from microgradlike.optim import SGD, Adam, AdamW, Optimizer
 from microgradlike.receipts import receipts
 from microgradlike.ripple import ripple
 from microgradlike.steps import steps
-from microgradlike.train import fit
+from microgradlike.training.loop import fit
 
 __version__ = "0.1.0"
 

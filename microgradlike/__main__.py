@@ -14,7 +14,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
@@ -29,12 +29,12 @@ from microgradlike.formula import number
 from microgradlike.label import visible
 from microgradlike.nn import ACTIVATIONS, MLP, load
 from microgradlike.optim import SGD, Adam, AdamW, Optimizer
-from microgradlike.problem import LOSSES, Problem
 from microgradlike.report import parameter_table, worked_example
-from microgradlike.scaling import Scaling
 from microgradlike.steps import Steps, steps
 from microgradlike.stop import Rule, TargetLoss, ValidationRises
-from microgradlike.train import fit
+from microgradlike.training.loop import fit
+from microgradlike.training.task import LOSSES, Problem
+from microgradlike.units import Units
 
 
 class _Parser(argparse.ArgumentParser):
@@ -160,8 +160,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
         "--until",
         metavar="LOSS",
         type=_positive(float),
-        default=0.001,
-        help="stop at this loss; default: 0.001",
+        help="stop at this loss; default: 0.001; for numbers, 0.001 of their variance",
     )
     add("--validation", metavar="SHARE", type=_share, help="hold out this share of the examples: 0.2")
     add(
@@ -305,7 +304,8 @@ def train_command(args: argparse.Namespace) -> int:
         raise ValueError("--target and --columns name columns of a file; XOR has none")
     if args.resume and not args.checkpoint:
         raise ValueError("--resume goes on from a checkpoint: say --checkpoint FILE, too")
-    rules = _rules(args)
+    if args.patience and not args.validation:
+        raise ValueError("--patience waits for the validation loss to fall: say --validation 0.2, too")
     columns = args.columns.split(",") if args.columns else None
     table = xor()
     if args.file:
@@ -318,11 +318,8 @@ def train_command(args: argparse.Namespace) -> int:
     problem = Problem(table, args.loss)
     network = _network(args, problem)
     examples, held_out = table.split(args.validation, args.seed) if args.validation else (table, None)
-    if args.file:
-        scaling = Scaling.of(examples.rows, [] if problem.classes else examples.targets)
-        if not args.load:
-            scaling.leave(network)  # the initial weights suit inputs in standard units
-        network.scaling = asdict(scaling)
+    if args.file and not args.load:  # what is shown before the training has the units of the training
+        network.units = Units.of(examples.rows, [] if problem.classes else examples.targets)
     for path, option in (
         (args.save, "--save"),
         (args.picture, "--picture"),
@@ -361,6 +358,7 @@ def train_command(args: argparse.Namespace) -> int:
         )
 
     optimizer = OPTIMIZERS[args.optimizer](network.parameters(), lr=_rate(args))
+    rules = _rules(args, network)
     history = fit(
         network,
         problem.written(examples),
@@ -378,8 +376,6 @@ def train_command(args: argparse.Namespace) -> int:
     epochs = f"{len(history)} epoch{'s' * (len(history) != 1)}"
     print(f"\nTraining stopped after {epochs}: {history.stopped}.")
     print(history.table())
-    if not problem.classes:
-        print("  (in units of the target's variance)")
     print("\nAfter training:")
     if small:
         print(parameter_table(network))
@@ -408,14 +404,19 @@ def train_command(args: argparse.Namespace) -> int:
     return 130 if history.rule == "Ctrl-C" else 0
 
 
-def _rules(args: argparse.Namespace) -> list[Rule]:
-    rules: list[Rule] = [TargetLoss(args.until)]
+def _rules(args: argparse.Namespace, network: MLP) -> list[Rule]:
+    until = args.until
+    if until is None:
+        until = _UNTIL
+        if network.units and network.units.target_spreads:  # losses are in the units of the targets
+            until *= network.units.target_spreads[0] ** 2
+    rules: list[Rule] = [TargetLoss(until)]
     if args.patience:
-        if not args.validation:
-            raise ValueError("--patience waits for the validation loss to fall: say --validation 0.2, too")
         rules.append(ValidationRises(args.patience))
     return rules
 
+
+_UNTIL = 0.001  # a loss to stop at; of numbers, the part of their variance
 
 _HEADER: dict[str, str | bool] = {"auto": "auto", "yes": True, "no": False}
 

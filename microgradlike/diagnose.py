@@ -253,7 +253,7 @@ def _column_constant(seen: Seen) -> Iterator[str]:
 
 
 def _inputs_not_scaled(seen: Seen) -> Iterator[str]:
-    if seen.model.scaling is not None:  # they were, in training
+    if seen.model.units is not None:  # its layers see them in standard units
         return
     widest = min(_LARGE, max((spread for _, _, spread in seen.columns), default=0.0))
     wrong = [
@@ -270,7 +270,7 @@ def _inputs_not_scaled(seen: Seen) -> Iterator[str]:
         yield (
             f"The inputs are not scaled: {_some(said, '; ')}. The weights start out for numbers around 0 "
             "of spread 1; others saturate neurons or go unheard, and no learning rate suits all weights. "
-            "Train with fit(…, standardize=True), which rewrites the network for raw inputs at the end; or "
+            "Train with fit(…, standardize=True), which gives the network the units of the data; or "
             f"standardise each column: for {name} write (x {minus}) / {spread:.4g}, for new rows, too."
         )
 

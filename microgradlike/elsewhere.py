@@ -57,6 +57,7 @@ ELSEWHERE = {
     "forward": "call it: model(x)",
     "weights": "model.parameters(), or dict(model.named_parameters())['w31']",
     "weight": "model.parameters(), or dict(model.named_parameters())['w31']",
+    "scaling": "model.units has the means and the spreads",
     "summary": "print(model), or mg.draw(model([0.0, 1.0]))",
     # losses
     "MSELoss": "mg.mse_loss(y, t)",

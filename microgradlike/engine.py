@@ -273,12 +273,13 @@ class Value:
         return _number(self) >= _number(other)
 
     def __format__(self, spec: str) -> str:
-        return format(self.data, spec) if spec else str(self)
+        return format(_number(self), spec) if spec else str(self)
 
     def __repr__(self) -> str:
+        data = _number(self)
         grad = "" if self.grad is NOT_COMPUTED else f", grad={self.grad}"
         name = f", name={self.name!r}" if self.name else ""
-        return f"{type(self).__name__}(data={self.data}{grad}{name})"
+        return f"{type(self).__name__}(data={data}{grad}{name})"
 
 
 class Constant(Value):
@@ -373,6 +374,11 @@ def watched(watch: Callable[[Value], object]) -> Iterator[None]:
         yield
     finally:
         _watch.reset(token)
+
+
+def watching() -> Callable[[Value], object] | None:
+    """What `watched` calls now; None where nobody watches."""
+    return _watch.get()
 
 
 def _number(number: SupportsFloat) -> float:
@@ -683,6 +689,7 @@ def jvp(y: Value, xs: Sequence[Value], tangents: Sequence[float]) -> float:
         raise TypeError(f"jvp differentiates one Value, not {y!r:.60}")
     if len(_values(xs)) != len(tangents):
         raise ValueError(f"jvp needs a tangent for each x: got {len(xs)} xs, {len(tangents)} tangents")
+    _outside(y.data, (y,))
     tangent: dict[Value, float] = {}
     for x, rate in zip(xs, tangents):
         tangent[x] = tangent.get(x, 0.0) + real(rate)

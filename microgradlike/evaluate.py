@@ -1,6 +1,6 @@
 """How often a model is right, and what it mistakes for what."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,8 @@ def accuracy(model: Module, data: Any) -> float:
             from 0 on; −1 and 1 stand for the classes 0 and 1; of a list, the largest place counts.
 
     Raises:
-        ValueError: the targets are no classes, or a class is none of the model's.
+        ValueError: the targets are no classes, or a class is none of the model's; or columns have other
+            names than those that the model was trained with.
 
     >>> from microgradlike import MLP, data
     >>> model = MLP(2, [1])
@@ -34,11 +35,11 @@ class Confusion:
     """How many examples of each class were taken for which.
 
     Attributes:
-        classes: the names of the classes.
+        classes: the classes, as they were given.
         counts: a row for each class that the examples have, a column for each that was predicted.
     """
 
-    classes: list[str]
+    classes: list[Any]
     counts: list[list[int]]
 
     @property
@@ -57,7 +58,7 @@ class Confusion:
         return self.right / self.total
 
     def __str__(self) -> str:
-        names = [*map(visible, self.classes)]
+        names = [visible(str(name)) for name in self.classes]
         head = ["", *names]
         rows = [[name, *map(str, row)] for name, row in zip(names, self.counts)]
         widths = [max(map(len, column)) for column in zip(head, *rows)]
@@ -70,7 +71,7 @@ class Confusion:
     def _repr_html_(self) -> str:
         from html import escape
 
-        names = [escape(visible(name)) for name in self.classes]
+        names = [escape(visible(str(name))) for name in self.classes]
         head = "".join(f"<th>{name}</th>" for name in ["", *names])
         body = "".join(
             f"<tr><th>{name}</th>{''.join(f'<td>{count}</td>' for count in row)}</tr>"
@@ -103,8 +104,9 @@ def confusion(model: Module, data: Any) -> Confusion:
         table = table.arranged(model.features)
     if not table.rows or len(table.targets) != len(table.rows):
         raise ValueError(f"{table.source}: there are no targets to compare with")
-    predicted = [*map(model.class_of, model.outputs(table.rows))]
-    expected, classes = _expected(model, table)
+    outputs = model.outputs(table.rows)
+    predicted = [*map(model.class_of, outputs)]
+    expected, classes = _expected(model, table, one_output=not isinstance(outputs[0], list))
     size = max(len(classes), max(expected) + 1, max(predicted) + 1)
     classes += [str(i) for i in range(len(classes), size)]
     counts = [[0] * size for _ in range(size)]
@@ -113,48 +115,73 @@ def confusion(model: Module, data: Any) -> Confusion:
     return Confusion(classes, counts)
 
 
-def _expected(model: Module, table: Table) -> tuple[list[int], list[str]]:
-    """The numbers of the examples' classes, as the model counts them, and the names of the classes."""
-    if table.classes and model.classes:
-        strangers = [name for name in table.classes if name not in model.classes]
+def _expected(model: Module, table: Table, one_output: bool) -> tuple[list[int], list[Any]]:
+    """The places of the examples' classes, as the model counts them, and the classes."""
+    known = model.classes
+    if not table.classes:
+        place_of = _by_number(known) if known else _of_nameless(model, table, one_output)
+        classes = known
+    elif known:
+        places = {str(name): i for i, name in enumerate(known)}
+        strangers = [name for name in table.classes if str(name) not in places]
         if strangers:
             raise ValueError(
                 f"{table.source}: {strangers[0]!r:.60} is no class of the model, which knows "
-                f"{', '.join(model.classes):.200}"
+                f"{_named(known)}"
             )
-        names = [*model.classes]
-        indices = [names.index(name) for name in table.classes]
-        return [indices[_class_number(table, i, t)] for i, t in enumerate(table.targets)], names
-    names = [*(table.classes or model.classes)]
-    places = {} if table.classes else _by_number(names)
-    numbers = []
+        order = dict(enumerate(places[str(name)] for name in table.classes))
+        place_of, classes = (lambda t: order[_place(t) or 0]), known
+    else:
+        place_of, classes = _place, list(table.classes)
+    expected = []
     for i, target in enumerate(table.targets):
-        if places and not isinstance(target, list) and target != -1:
-            number = places.get(target, len(names))
-        else:
-            number = _class_number(table, i, target)
-        if names and number >= len(names):
+        try:
+            place = place_of(target)
+        except (KeyError, IndexError):
+            place = None
+        if place is None or (classes and place >= len(classes)):
+            of = f" of the model, which knows {_named(classes)}" if classes else ""
             raise ValueError(
-                f"{table.source}: the target of example {i} is {target!r:.60}, which is no class of the "
-                f"model, which knows {', '.join(names):.200}"
+                f"{table.source}: the target of example {i} is {target!r:.60}, which is no class{of}"
             )
-        numbers.append(number)
-    return numbers, names
+        expected.append(place)
+    return expected, classes
 
 
-def _by_number(names: Sequence[str]) -> dict[float, int]:
-    """The places of classes whose names are numbers, by these; empty if one has another name."""
-    try:
-        return {float(name): i for i, name in enumerate(names)}
-    except ValueError:
-        return {}
-
-
-def _class_number(table: Table, i: int, target: Any) -> int:
+def _place(target: Any) -> int | None:
+    """The class that a target stands for by itself: its number, or the place of the largest in a list."""
     if isinstance(target, list):
         return target.index(max(target))
     if target == -1:
         return 0
-    if target != int(target) or target < 0:
-        raise ValueError(f"{table.source}: the target of example {i} is {target!r}, which is no class")
-    return int(target)
+    return int(target) if target == int(target) and target >= 0 else None
+
+
+def _by_number(known: Sequence[Any]) -> Callable[[Any], int | None]:
+    """Numbers as targets: the classes themselves, if all classes are numbers; else their places."""
+    try:
+        numbers = {float(name): i for i, name in enumerate(known)}
+    except ValueError:
+        return _place
+
+    def place_of(target: Any) -> int | None:
+        if isinstance(target, list) or (target == -1 and -1 not in numbers):
+            return _place(target)
+        return numbers[target]
+
+    return place_of
+
+
+def _of_nameless(model: Module, table: Table, one_output: bool) -> Callable[[Any], int | None]:
+    """The classes of a model that knows none: 0 and 1, or −1 and 1, or those that its threshold divides."""
+    different = {t for t in table.targets if not isinstance(t, list)}
+    if not one_output or different <= {0, 1} or different <= {-1, 1}:
+        return _place
+    threshold = model.threshold
+    if threshold is not None and len(different) == 2:
+        return lambda t: int(t > threshold)
+    return lambda t: _place(t) if t in {0, 1} else None
+
+
+def _named(classes: Sequence[Any]) -> str:
+    return ", ".join(map(str, classes))[:200]

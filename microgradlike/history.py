@@ -16,19 +16,22 @@ class History:
     `fit` returns it. The attributes are the arguments too, all optional.
 
     Attributes:
-        losses: the mean loss over the examples: where all of them are one batch, before the update, else
-            the mean over the batches, each before its own update.
+        losses: the mean loss over the examples, in the user's units: if all are one batch, before the
+            update, else the mean over the batches, each before its own update.
         validation_losses: the mean loss over the examples that are not trained on: where the others are
             one batch, before the update, else after the epoch's updates. Empty if there are none.
-        gradient_norms: the Euclidean length of the gradient of the mean loss, over all parameters; of
-            several batches the mean.
+        gradient_norms: the Euclidean length of the gradient that the parameters move along, over all
+            parameters; of several batches the mean. Where the model has units, it is that of the loss in
+            standard units.
         changes: the mean over the parameters of |w after the epoch − w before it|; 0 for a last epoch
             that ended before its update.
-        seconds: from the beginning of the training to the end of the epoch.
+        seconds: from the beginning of the training to the end of the epoch, callbacks included.
         rule: what ended the training: the name of a rule of `microgradlike.stop`, "epochs", "callback",
             "Ctrl-C" or "not finite".
         stopped: the same as a sentence, with numbers.
         backend: what computed the gradients: a backend of `compile`, or "eager", Value by Value.
+        notes: what else there is to know, in sentences: why it was not compiled, by what the loss was
+            divided.
 
     >>> History(losses=[1.0, 0.5, 0.25], changes=[0.3, 0.2, 0.1], stopped="the limit was reached, 3 epochs")
     3 epochs: the limit was reached, 3 epochs.
@@ -46,6 +49,7 @@ class History:
     rule: str = ""
     stopped: str = ""
     backend: str = ""
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.losses)
@@ -89,11 +93,17 @@ class History:
         >>> len(History.from_state(History().state_dict()))
         0
         """
-        if not isinstance(state, Mapping) or state.keys() != vars(cls()).keys():
+        if not isinstance(state, Mapping) or state.keys() | {"notes"} != vars(cls()).keys():
             raise ValueError("this is no history")
+        notes = tuple(state.get("notes", ()))  # a list in JSON, and none in a file of version 1
+        if not {*map(type, notes)} <= {str}:
+            raise TypeError(f"notes are {notes!r:.60}")
         things: dict[str, Any] = {
-            name: [*map(real, thing)] if isinstance(thing, list) else thing for name, thing in state.items()
+            name: [*map(real, thing)] if isinstance(thing, list) else thing
+            for name, thing in state.items()
+            if name != "notes"
         }
+        things["notes"] = notes
         history = cls(**things)
         epochs = len(history.losses)
         for name, empty in vars(cls()).items():
@@ -158,13 +168,19 @@ class History:
         for phase, epochs in self.phases():
             if epochs:
                 span = f"{epochs[0] + 1} to {epochs[-1] + 1}"
-                loss = f"{self.losses[epochs[0]]:.6f} → {self.losses[epochs[-1]]:.6f}"
+                loss = f"{_short(self.losses[epochs[0]])} → {_short(self.losses[epochs[-1]])}"
                 moved = changes.get(phase)
-                change = "–" if moved is None else f"{moved:.6f}" if moved < 1e6 else f"{moved:.3g}"
+                change = "–" if moved is None else _short(moved)
                 lines.append(f"  {phase:7}  {span:15}  {loss:21}  {change}")
         return "\n".join(lines)
 
     def __repr__(self) -> str:
         epochs = f"{len(self)} epoch{'s' * (len(self) != 1)}"
-        sentence = textwrap.fill(f"{epochs}: {self.stopped or 'not stopped yet'}.", 100)
-        return f"{sentence}\n{self.table()}" if self.losses else sentence
+        sentences = [f"{epochs}: {self.stopped or 'not stopped yet'}.", *self.notes]
+        text = "\n".join(textwrap.fill(sentence, 100) for sentence in sentences)
+        return f"{text}\n{self.table()}" if self.losses else text
+
+
+def _short(number: float) -> str:
+    """Six decimals; of what is larger or smaller than they show, four significant digits."""
+    return f"{number:.6f}" if number == 0 or 1e-4 <= abs(number) < 1e6 else f"{number:.4g}"

@@ -19,6 +19,8 @@ import math
 import os
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, SupportsFloat
 
@@ -35,6 +37,9 @@ from microgradlike.engine import (
 )
 from microgradlike.files import write_atomically
 from microgradlike.ops import Op
+from microgradlike.table import arranged_rows
+from microgradlike.task import Task
+from microgradlike.units import Units
 
 __all__ = ["ACTIVATIONS", "MLP", "Layer", "Module", "Neuron", "load"]
 
@@ -56,7 +61,7 @@ ACTIVATIONS: dict[str, tuple[Op | None, tuple[float, ...]]] = {
 
 _stream = random.Random(3)  # for neurons and layers of their own: each gets other weights
 
-_FORMAT, _VERSION = "microgradlike model", 1
+_FORMAT, _VERSIONS = "microgradlike model", (1, 2)  # a file of version 1 has no units
 
 
 def __dir__() -> list[str]:
@@ -80,11 +85,14 @@ class Module:
     holds parameters.
 
     Attributes:
-        classes: the names of the classes that the outputs stand for; `fit` takes them from the data.
-        features: the names of the inputs, likewise.
-        threshold: above it, one output stands for class 1; `fit` knows it of its losses. None: 0.5 of a
+        task: which classes the outputs stand for, a `microgradlike.task.Task`; `fit` decides it.
+        classes: the classes of the task, as they were given; write [] to forget them.
+        threshold: that of the task: above it, one output stands for the second class. None: 0.5 of a
             sigmoid, which is a probability, and 0 of anything else.
-        scaling: the units that it was trained in, means and spreads; the parameters are for raw inputs.
+        features: the names of the inputs; `fit` takes them from the data.
+        units: the map of an `MLP` into standard units and back, a `microgradlike.units.Units`; None if its
+            layers take the inputs as they are. ``fit(…, standardize=True)`` sets it. The parameters are
+            for standard units.
 
     >>> class Line(Module):
     ...     def __init__(self):
@@ -96,10 +104,28 @@ class Module:
     {'slope': 1.0, 'offset': 0.0}
     """
 
-    classes: Sequence[str] = ()
+    task: Task = Task()
     features: Sequence[str] = ()
-    threshold: float | None = None
-    scaling: Mapping[str, Any] | None = None
+    units: Units | None = None
+    _raw_units: Units | None = (
+        None  # of a file of version 1: it was trained in these, its parameters are not
+    )
+
+    @property
+    def classes(self) -> list[Any]:
+        return list(self.task.classes)
+
+    @classes.setter
+    def classes(self, classes: Sequence[Any]) -> None:
+        self.task = replace(self.task, classes=tuple(classes))
+
+    @property
+    def threshold(self) -> float | None:
+        return self.task.threshold
+
+    @threshold.setter
+    def threshold(self, threshold: float | None) -> None:
+        self.task = replace(self.task, threshold=threshold)
 
     def named_parameters(self) -> list[tuple[str, Value]]:
         """Pairs of a unique name and a parameter, in a fixed order."""
@@ -144,22 +170,18 @@ class Module:
         >>> MLP(2, [3]).class_of([0.1, 0.7, 0.2]), MLP(2, [1]).class_of(-0.3)
         (1, 0)
         """
-        numbers = [*map(float, outputs)] if isinstance(outputs, list | tuple) else [float(outputs)]
-        if any(map(math.isnan, numbers)):
-            raise ValueError("the output is nan, which stands for no class")
-        if len(numbers) > 1:
-            return numbers.index(max(numbers))
-        threshold = self.threshold
-        if threshold is None:
-            threshold = 0.5 if getattr(self, "output_activation", "") == "sigmoid" else 0.0
-        return int(numbers[0] > threshold)
+        several = isinstance(outputs, list | tuple)
+        numbers = [*map(float, outputs)] if several else [float(outputs)]
+        is_probability = getattr(self, "output_activation", "") == "sigmoid"
+        return self.task.class_of(numbers, 0.5 if is_probability else 0.0)
 
     def outputs(self, rows: Any) -> list[Any]:
         """The outputs for each of some examples: a number, or a list of them.
 
         Args:
-            rows: lists of numbers, a table, a numpy array, or a pandas frame, in which columns are found by
-                their names; in the units of the data that the model was trained with.
+            rows: lists of numbers, a table, a numpy array, or a pandas frame, in the units of the data that
+                the model was trained with. Where the columns have names and the model knows `features`,
+                columns are found by their names, which must be the same.
 
         Raises:
             TypeError, ValueError: a row is no list of as many numbers as the model takes; the message
@@ -172,8 +194,9 @@ class Module:
         """
         outputs = []
         model: Any = self
-        with no_grad():
-            for i, row in enumerate(self._rows(rows)):
+        # A model of the user's own may differentiate inside, for which it has to record.
+        with no_grad() if type(self).__module__ == __name__ else nullcontext():
+            for i, row in enumerate(arranged_rows(rows, self.features)):
                 try:
                     y = model(row)
                 except (TypeError, ValueError) as error:
@@ -185,7 +208,7 @@ class Module:
         return outputs
 
     def predict(self, rows: Any) -> list[Any]:
-        """What the model says of examples: the names of their classes, or its outputs if it knows none.
+        """What the model says of examples: their classes, or its outputs if it knows no classes.
 
         Arguments and errors are those of `outputs`.
 
@@ -195,40 +218,21 @@ class Module:
         >>> model.predict([[0.5, 0.25], [0.0, 2.0]])
         ['yes', 'no']
         """
-        outputs = self.outputs(rows)
-        if not self.classes:
+        outputs, classes = self.outputs(rows), self.classes
+        if not classes:
             return outputs
-        names = []
+        predictions = []
         for i, y in enumerate(outputs):
             try:
-                names.append(self.classes[self.class_of(y)])
+                predictions.append(classes[self.class_of(y)])
             except ValueError as error:
                 raise ValueError(f"row {i}: {error}") from None
             except IndexError:
                 count = len(y) if isinstance(y, list) else 2
                 raise ValueError(
-                    f"the outputs are for {count} classes, not for {_some(self.classes)}"
+                    f"the outputs are for {count} classes, not for {_some([*map(str, classes)])}"
                 ) from None
-        return names
-
-    def _rows(self, rows: Any) -> Any:
-        """Examples as something to go through, row by row."""
-        if hasattr(rows, "rows"):  # a table
-            rows = rows.arranged(self.features).rows if self.features else rows.rows
-        elif hasattr(rows, "columns") and hasattr(rows, "to_numpy"):
-            names = [*map(str, rows.columns)]
-            missing = [name for name in self.features if name not in names]
-            if missing and names != [*map(str, range(len(names)))]:  # else nobody named them
-                raise ValueError(f"there is no column {_some(missing)}; there are {_some(names)}")
-            rows = rows.to_numpy().tolist()
-            if self.features and not missing:
-                places = [names.index(name) for name in self.features]
-                rows = [[row[i] for i in places] for row in rows]
-        elif hasattr(rows, "tolist"):
-            rows = rows.tolist()
-        if not hasattr(rows, "__iter__") or isinstance(rows, str):
-            raise TypeError(f"examples are a list of rows, not {rows!r:.60}: for one, write [[…]]")
-        return rows
+        return predictions
 
     def state_dict(self) -> dict[str, float]:
         """The numbers of the parameters, by name, in the order of `named_parameters`.
@@ -292,21 +296,18 @@ class Module:
         (MLP(2, [2, 1], activation='relu', output_activation='linear'), True)
         """
         state = {name: _finite(name, number) for name, number in self.state_dict().items()}
-        about: dict[str, Any] = {
-            "features": [*self.features],
-            "classes": [*self.classes],
-            "threshold": self.threshold,
-        }
-        about["scaling"] = self.scaling
-        content = {"format": _FORMAT, "version": _VERSION, **self.describe()}
-        content |= {name: thing for name, thing in about.items() if thing not in (None, [])}
+        content = {"format": _FORMAT, "version": _VERSIONS[-1], **self.describe()}
+        if self.features:
+            content["features"] = [*self.features]
+        content |= self.task.state_dict()
+        if self.units:
+            content["units"] = self.units.state_dict()
         write_atomically(path, json.dumps({**content, "parameters": state}, indent=1) + "\n")
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Set the parameters to those of a file that `save` wrote; on an error the model stays as it was.
 
-        The names of features and classes, the threshold and the scaling are taken over too. The example of
-        `save` shows it.
+        The features, the task and the units are taken over too. The example of `save` shows it.
 
         Args:
             path: of the file.
@@ -328,8 +329,8 @@ class Module:
             self.load_state_dict(content["parameters"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: {error.args[0]!s:.200}") from None
-        self.features, self.classes = content.get("features", ()), content.get("classes", ())
-        self.threshold, self.scaling = content.get("threshold"), content.get("scaling")
+        self.features, self.task = content.get("features", ()), Task.from_state(content)
+        self.units, self._raw_units = content.get("units"), content.get("scaling")
 
 
 class Neuron(Module):
@@ -377,15 +378,16 @@ class Neuron(Module):
         self.b = Value(0.0, bias)
 
     def __call__(self, x: Sequence[SupportsFloat]) -> Value:
-        return self._activate(_inputs(x, numbered("x", len(self.w)), self))
+        return self.activate(_inputs(x, numbered("x", len(self.w)), self))
 
-    def _activate(self, x: Sequence[Value]) -> Value:
+    def activate(self, x: Sequence[Value], name: str = "") -> Value:
+        """What it gives for Values: the call without its checks, with another name if one is given."""
         operands = (*self.w, *x, self.b)
         op, constants = ACTIVATIONS[self.activation]
         if not op:
-            return record(ops.dot, operands, self.name)
+            return record(ops.dot, operands, name or self.name)
         z = record(ops.dot, operands, self._sum_name)
-        return record(op, (z, *map(Constant, constants)) if constants else (z,), self.name)
+        return record(op, (z, *map(Constant, constants)) if constants else (z,), name or self.name)
 
     @property
     def nonlin(self) -> bool:
@@ -445,7 +447,7 @@ class Layer(Module):
 
     def __call__(self, x: Sequence[SupportsFloat]) -> Any:
         values = _inputs(x, numbered("x", len(self.neurons[0].w)), self)
-        outputs = [neuron._activate(values) for neuron in self.neurons]
+        outputs = [neuron.activate(values) for neuron in self.neurons]
         return outputs[0] if len(outputs) == 1 else _Outputs(outputs)
 
     def parameters(self) -> list[Value]:
@@ -526,11 +528,42 @@ class MLP(Module):
 
     def __call__(self, x: Sequence[SupportsFloat]) -> Any:
         values = _inputs(x, self._input_names, self)
+        if self.units:
+            return self._in_units(values)
         for layer in self.layers:
             inputs, values = values, []  # as in `record`, a loop takes less time than a comprehension
             for neuron in layer.neurons:
-                values.append(neuron._activate(inputs))
+                values.append(neuron.activate(inputs))
         return values[0] if len(values) == 1 else _Outputs(values)
+
+    def _in_units(self, inputs: Sequence[Value]) -> Any:
+        """What the layers give for inputs in standard units, between the two maps of `units`."""
+        assert self.units
+        values = self.standard_outputs(self.units.enter(inputs))
+        names = [neuron.name for neuron in self.layers[-1].neurons]
+        outputs = self.units.leave(values, names)
+        return outputs[0] if len(outputs) == 1 else _Outputs(outputs)
+
+    def standard_outputs(self, u: Sequence[SupportsFloat]) -> list[Value]:
+        """What the layers alone give, without the map of `units`: a list, in standard units.
+
+        Args:
+            u: the inputs in standard units.
+
+        >>> network = MLP(1, [1])
+        >>> network.load_state_dict({"w11": 2.0, "b1": 1.0})
+        >>> network.units = Units((100.0,), (10.0,), (5.0,), (0.5,))
+        >>> network([120.0]).data, network.standard_outputs([2.0])[0].data
+        (7.5, 5.0)
+        """
+        values = _inputs(u, numbered("u", len(u)), self)
+        *inner, last = self.layers
+        for layer in inner:
+            values = [neuron.activate(values) for neuron in layer.neurons]
+        names = [neuron.name for neuron in last.neurons]
+        if self.units and self.units.target_means:  # then y is what comes out of the map
+            names = ["v"] if len(names) == 1 else list(numbered("v", len(names)))
+        return [neuron.activate(values, name) for neuron, name in zip(last.neurons, names)]
 
     def parameters(self) -> list[Value]:
         parameters: list[Value] = []
@@ -697,10 +730,6 @@ def _finite(name: str, number: Any) -> float:
     return data
 
 
-def _is_finite(thing: Any) -> bool:
-    return type(thing) in {int, float} and -math.inf < thing < math.inf
-
-
 def _some(names: Sequence[str], most: int = 6) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
@@ -719,27 +748,49 @@ def _read_model(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise ValueError(f"{path}: this is no model file") from None
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise ValueError(f"{path}: this is no model file: its format is not {_FORMAT!r}")
-    if content.get("version") != _VERSION or content["version"] is True:
+    if content.get("version") not in _VERSIONS or content["version"] is True:
         raise ValueError(
             f"{path}: version {content.get('version')!r:.60} of the format is unknown here, "
-            f"only version {_VERSION} is: a newer microgradlike may read it"
+            f"versions {_VERSIONS[0]} to {_VERSIONS[-1]} are known: a newer microgradlike may read it"
         )
     parameters = content.get("parameters")
     if not isinstance(parameters, dict):
         raise ValueError(f"{path}: it has no parameters")
-    if not _is_finite(content.get("threshold", 0.0)):
-        raise ValueError(f"{path}: its threshold is {content['threshold']!r:.60}, not a number")
-    units = content.get("scaling")
-    if units is not None and not (
-        isinstance(units, dict)
-        and all(all(map(_is_finite, x if isinstance(x, list) else [x])) for x in units.values())
-    ):
-        raise ValueError(f"{path}: its scaling is {units!r:.60}, not numbers and lists of numbers by name")
-    for name in ("features", "classes"):
-        names = content.get(name, [])
-        if not isinstance(names, list) or not all(isinstance(thing, str) for thing in names):
-            raise ValueError(f"{path}: its {name} are {names!r:.60}, not a list of names")
+    try:
+        if "units" in content:
+            content["units"] = Units.from_state(content["units"])
+        if content["version"] == 1 and "scaling" in content:
+            content["scaling"] = _units_of_version_1(content["scaling"])
+        Task.from_state(content)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    names = content.get("features", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{path}: its features are {names!r:.60}, not a list of names")
     for name, number in parameters.items():
         if type(number) not in {int, float}:
             raise ValueError(f"{path}: {name:.60} is {number!r:.60}, not a number")
     return content
+
+
+def _units_of_version_1(scaling: Any) -> Units | None:
+    """The units that a network of version 1 was trained in; its parameters are for the user's units.
+
+    Raises:
+        ValueError: they are none.
+    """
+    if scaling is None:
+        return None
+    try:
+        return Units.from_state(
+            {
+                "means": scaling["means"],
+                "spreads": scaling["spreads"],
+                "target_means": [scaling["target_mean"]],
+                "target_spreads": [scaling["target_spread"]],
+            }
+        )
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(
+            f"its scaling is {scaling!r:.60}, not numbers and lists of numbers by name"
+        ) from None

@@ -21,7 +21,7 @@ class Factor(NamedTuple):
 
 
 def parameter_table(network: MLP) -> str:
-    """A line for each neuron, with its named weights and its bias."""
+    """A line for each neuron, with its named weights and its bias, and the map of the network's units."""
     neurons = [neuron for layer in network.layers for neuron in layer.neurons]
     lines = []
     for neuron in neurons[: 2 * _MOST]:
@@ -33,6 +33,8 @@ def parameter_table(network: MLP) -> str:
         )
     if len(neurons) > 2 * _MOST:
         lines.append(f"  … and {len(neurons) - 2 * _MOST} more neurons")
+    if network.units:
+        lines += [f"  {line}" for line in network.units.lines(_MOST)]
     return "\n".join(lines)
 
 
@@ -48,18 +50,29 @@ def worked_example(
     network = copy.deepcopy(network)
     network.zero_grad()
     values = [Value(x, f"x{i}") for i, x in enumerate(inputs, 1)]
+    mapped = []  # the values of the map into standard units and back
+    if network.units:
+        values = network.units.enter(values)
+        mapped += values
     layers = []  # of each: its neurons, their sums z, their activations h (or outputs y)
     for layer in network.layers:
-        values = [neuron(values) for neuron in layer.neurons]
+        names = [neuron.name for neuron in layer.neurons]
+        if layer is network.layers[-1] and network.units and network.units.target_means:
+            names = [name.replace("y", "v") for name in names]
+        values = [neuron.activate(values, name) for neuron, name in zip(layer.neurons, names)]
         sums = [h.parents[0] if h.op is not ops.dot else h for h in values]
         layers.append((layer.neurons, sums, values))
-    L = loss(values[0] if len(values) == 1 else values, target)
+    outputs = values
+    if network.units:
+        outputs = network.units.leave(values, [neuron.name for neuron in network.layers[-1].neurons])
+    L = loss(outputs[0] if len(outputs) == 1 else outputs, target)
     L.name = "L"
     L.backward()
 
-    lines = ["Forward"]
+    lines = ["Forward", *map(_forward, mapped)]
     for _, sums, activations in layers:
         lines += [_forward(value) for value in dict.fromkeys([*sums, *activations])]
+    lines += [_forward(y) for y in outputs if y not in values]
     lines.append(_forward(L))
 
     # ∂L/∂z of each neuron of the layer above, as factors, and its weights.
@@ -70,7 +83,12 @@ def worked_example(
         here: list[tuple[list[Factor], list[Value]]] = []
         for i, (z, h) in enumerate(zip(sums, activations)):
             if output:
-                lines.append(_line(f"∂L/∂{h.name}", [[_local(L, h)]] if h in L.parents else [], h.grad))
+                y = outputs[i]
+                lines.append(_line(f"∂L/∂{y.name}", [[_local(L, y)]] if y in L.parents else [], y.grad))
+                if y is not h:
+                    product = y.parents[0]
+                    by_y = Factor(f"∂L/∂{y.name}", _bracketed(y.grad))
+                    lines.append(_line(f"∂L/∂{h.name}", [[by_y, _local(product, h)]], h.grad))
             else:
                 lines.append(
                     _line(f"∂L/∂{h.name}", [[*delta, _number(w[i])] for delta, w in above], h.grad)

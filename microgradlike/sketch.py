@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from microgradlike.engine import Value
 from microgradlike.label import (
@@ -24,6 +24,8 @@ from microgradlike.nn import MLP, Layer, Module, Neuron
 
 if TYPE_CHECKING:
     from microgradlike.picture import Picture
+else:  # for `typing.get_type_hints`
+    Picture = Any
 
 #: The colours of a weight's line by its sign, blue and orange: apart also for the colour-blind, and
 #: visible on white and on black.
@@ -95,7 +97,9 @@ def sketch(module: Module, precision: int = 4) -> "Picture":
             )
         ],
     ]
-    x, y = _COLUMN * len(layers) / 2, -_ROW * rows / 2 - 0.3
+    if module.units:
+        legend += [[cell(line, FAINT_INK, size=9)] for line in module.units.lines()]
+    x, y = _COLUMN * len(layers) / 2, -_ROW * rows / 2 - 0.3 - 0.1 * (len(legend) - 2)
     picture.node("legend", table(legend, padding=4, **PILL), shape="plain", pos=f"{x:g},{y:g}!")
     return picture
 

@@ -79,7 +79,17 @@ class Rule(ABC):
         Args:
             history: what has happened so far, one epoch or more.
         """
-        return self if self(history) else None
+        verdict = self.verdict(history)
+        return verdict[0] if verdict else None
+
+    def verdict(self, history: History) -> "tuple[Rule, str] | None":
+        """The rule that has a reason, as `fired` gives it, and the reason; None: go on.
+
+        Args:
+            history: what has happened so far, one epoch or more.
+        """
+        reason = self(history)
+        return (self, reason) if reason else None
 
     def __or__(self, other: "Rule") -> "Rule":
         return AnyOf((self, other)) if isinstance(other, Rule) else NotImplemented
@@ -93,7 +103,7 @@ class TargetLoss(Rule):
     """The loss is small enough.
 
     Args:
-        below: the loss to get below, in the units of the loss; the mean over the examples counts.
+        below: the loss to get below, in the user's units; the mean over the examples counts.
 
     Raises:
         ValueError: below is no number.
@@ -193,6 +203,7 @@ class GradientNorm(Rule):
 
     Args:
         below: the Euclidean length of the gradient to get below; the mean over the epoch's batches counts.
+            Where the model has units, it is the gradient of the loss in standard units.
 
     Raises:
         ValueError: below is no number from 0 on.
@@ -264,8 +275,8 @@ class AnyOf(_Several):
     def __call__(self, history: History) -> str:
         return next(filter(None, (rule(history) for rule in self.rules)), "")
 
-    def fired(self, history: History) -> Rule | None:
-        return next(filter(None, (rule.fired(history) for rule in self.rules)), None)
+    def verdict(self, history: History) -> tuple[Rule, str] | None:
+        return next(filter(None, (rule.verdict(history) for rule in self.rules)), None)
 
 
 class AllOf(_Several):
@@ -291,6 +302,9 @@ class AllOf(_Several):
 def _best_long_ago(losses: Sequence[float], patience: int, min_delta: float) -> int | None:
     """The epoch (from 0 on) of the lowest loss, unless the last epochs have got below it."""
     before, since = losses[:-patience], losses[-patience:]
+    if before and math.isnan(min(before) + min(since)):  # nan is no progress
+        losses = [math.inf if math.isnan(loss) else loss for loss in losses]
+        before, since = losses[:-patience], losses[-patience:]
     if not before or min(since) < min(before) - min_delta:
         return None
     return losses.index(min(before))

@@ -25,7 +25,8 @@ class Table:
         targets: one for each example: the index of its class, or a number, or a list of numbers where
             there are several; none at all where they are to be predicted.
         target: the name of the target column.
-        classes: the names of the classes, in the order of their indices; empty if nobody named any.
+        classes: the classes, words or False and True, in the order of their indices; empty if nobody named
+            any.
         notes: what was noticed while reading, in sentences.
 
     >>> table = Table("XOR", ["x1", "x2"], [[0.0, 0.0], [0.0, 1.0]], [0, 1], classes=["0", "1"])
@@ -41,7 +42,7 @@ class Table:
     rows: list[list[float]]
     targets: list[Any]
     target: str = "t"
-    classes: list[str] = field(default_factory=list)
+    classes: list[Any] = field(default_factory=list)
     notes: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[list[Any]]:
@@ -63,28 +64,18 @@ class Table:
         return [self.classes[t] if self.classes and isinstance(t, int) else t for t in self.targets]
 
     def arranged(self, features: Sequence[str]) -> Self:
-        """The same with the columns of these names, in this order; where nobody named them, as it is.
+        """The same columns in this order; where nobody named them, on one side or the other, as they are.
 
         Raises:
-            ValueError: a column is missing; the message says which, and what there is.
+            ValueError: a column is missing, is there twice, or is none of these; the message says which.
 
-        >>> Table("", ["b", "a", "id"], [[1.0, 2.0, 3.0]], [0]).arranged(["a", "b"]).rows
+        >>> Table("", ["b", "a"], [[1.0, 2.0]], [0]).arranged(["a", "b"]).rows
         [[2.0, 1.0]]
         """
-        first = {name: i for i, name in reversed([*enumerate(self.features)])}
-        places = [first[name] for name in features if name in first]
-        nobody = [f"x{i}" for i in range(1, len(features) + 1)]
-        if len(places) < len(features):
-            if len(self.features) == len(features) and nobody in (list(features), self.features):
-                return self
-            missing = ", ".join(name for name in features if name not in self.features)
-            raise ValueError(
-                f"{self.source}: there is no column {missing:.100}; there are "
-                f"{', '.join(self.features):.100}"
-            )
-        if list(features) == self.features:
+        order = _places(self.features, features, self.source)
+        if order is None:
             return self
-        rows = [[row[i] for i in places] for row in self.rows]
+        rows = [[row[i] for i in order] for row in self.rows]
         return replace(self, features=list(features), rows=rows)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -124,6 +115,11 @@ class Table:
         >>> len(rest), len(held_out), sorted(held_out.targets)
         (6, 2, [0, 1])
         """
+        rest, held = self.split_places(fraction, seed)
+        return self.at(rest), self.at(held)
+
+    def split_places(self, fraction: float, seed: int = 0) -> tuple[list[int], list[int]]:
+        """The places in this table of the examples that `split` gives; arguments and errors are its own."""
         fraction = number_in("fraction", fraction, lambda x: 0 < x < 1, "a number between 0 and 1")
         rng, count = Random(whole_number("seed", seed)), len(self)
         wanted = _rounded(fraction * count)
@@ -149,8 +145,7 @@ class Table:
             raise ValueError(
                 f"{self.source}: each class has one example only: none of them can be held out"
             )
-        rest = [i for i in range(count) if i not in held]
-        return self._of(rest), self._of(sorted(held))
+        return [i for i in range(count) if i not in held], sorted(held)
 
     def _kinds(self) -> list[Any]:
         """For each example what it has in common with others of its class; one for all without classes."""
@@ -160,7 +155,8 @@ class Table:
         classes = _few(len({*keys}), len(self)) and all(float(x).is_integer() for key in keys for x in key)
         return keys if classes and keys else [None] * len(self)
 
-    def _of(self, chosen: Sequence[int]) -> Self:
+    def at(self, chosen: Sequence[int]) -> Self:
+        """The examples at these places."""
         targets = [self.targets[i] for i in chosen] if self.targets else []
         return replace(self, rows=[self.rows[i] for i in chosen], targets=targets)
 
@@ -262,6 +258,75 @@ def as_rows(rows: Any) -> list[list[float]]:
     return _rows(rows, _FLAT)[1]
 
 
+def arranged_rows(rows: Any, features: Sequence[str]) -> Iterable[Any]:
+    """Examples row by row, their columns in the order of these features, where both have names.
+
+    Args:
+        rows: a table, a frame, an array, or anything that can be listed; rows are not looked into.
+        features: the names of the columns that are wanted; empty if nobody knows any.
+
+    Raises:
+        TypeError: it is no list of rows.
+        ValueError: the names of the columns are others; the message says which.
+
+    >>> arranged_rows(Table("", ["b", "a"], [[1.0, 2.0]], []), ["a", "b"])
+    [[2.0, 1.0]]
+    """
+    if isinstance(rows, Table):
+        return rows.arranged(features).rows if features else rows.rows
+    names, listed = _columns(rows)
+    if hasattr(listed, "tolist"):
+        listed = listed.tolist()
+    if not hasattr(listed, "__iter__") or isinstance(listed, str | bytes | Mapping | Set):
+        raise TypeError(f"examples are a list of rows, not {rows!r:.60}: for one, write [[…]]")
+    examples: Iterable[Any] = listed
+    order = _places(names, features, "the examples") if names and features else None
+    if order is None:
+        return examples
+    return [[row[i] for i in order] for row in examples]
+
+
+def _places(names: Sequence[str], features: Sequence[str], source: str) -> list[int] | None:
+    """The places of the features among these names; None where they are to be taken as they are.
+
+    Columns are found by their names, always, or where nobody named them, never.
+    """
+    if list(names) == list(features) or (
+        len(names) == len(features) and (_are_nameless(names) or _are_nameless(features))
+    ):
+        return None
+    missing = [name for name in features if name not in names]
+    unknown = [name for name in names if name not in features]
+    if missing:
+        text = f"there is no column {', '.join(missing):.100}; there are {', '.join(names):.100}"
+        similar = {name.strip().lower(): name for name in unknown}
+        if same := similar.get(missing[0].strip().lower()):
+            text += f": write {missing[0]!r:.60} for {same!r:.60}"
+    elif unknown:
+        text = (
+            f"there are more columns than the model was trained with, {', '.join(unknown):.100}: "
+            "leave them out"
+        )
+    elif len(names) > len(features):
+        text = _twice(names)
+    else:
+        return [list(names).index(name) for name in features]
+    raise ValueError(f"{source}: {text}")
+
+
+def _are_nameless(names: Sequence[str]) -> bool:
+    """Whether nobody named these columns: x1, x2, …, or the numbers that pandas gives."""
+    return list(names) in (
+        [f"x{i}" for i in range(1, len(names) + 1)],
+        [str(i) for i in range(len(names))],
+    )
+
+
+def _twice(names: Sequence[str]) -> str:
+    name = next(name for name in names if list(names).count(name) > 1)
+    return f"there are {list(names).count(name)} columns {name!r:.60}: name them apart"
+
+
 def _pairs(data: Any) -> list[Any]:
     if _is_frame(data):
         *inputs, target = [*data.columns] or ["t"]
@@ -294,7 +359,7 @@ def _rows(X: Any, hint: str) -> tuple[list[str], list[list[float]]]:
     return _matrix("X", names, rows, hint)
 
 
-def _targets(t: Any) -> tuple[list[Any], list[str], str]:
+def _targets(t: Any) -> tuple[list[Any], list[Any], str]:
     """The targets, their classes if they are words, and the name of their column."""
     name = getattr(t, "name", None)
     columns, t = _columns(t)
@@ -312,6 +377,8 @@ def _targets(t: Any) -> tuple[list[Any], list[str], str]:
             [],
             name,
         )
+    if targets and all(isinstance(target, bool) for target in targets):
+        return [int(target) for target in targets], [False, True], name
     words = [isinstance(target, str) for target in targets]
     if any(words):
         if not all(words):
@@ -338,6 +405,8 @@ def _columns(X: Any) -> tuple[list[str], Any]:
     if not _is_frame(X):
         return [], X
     names = [str(name) for name in X.columns]
+    if len(set(names)) < len(names):
+        raise ValueError(_twice(names))
     return names, X.to_numpy() if hasattr(X, "to_numpy") else zip(*(X[name] for name in X.columns))
 
 
@@ -401,6 +470,8 @@ def _plain(cell: Any) -> Any:
     """The number in a Value, in a scalar of numpy, in an array without axes; other things as they are."""
     if isinstance(cell, Value):
         return cell.data
+    if isinstance(cell, complex) and cell.imag == 0:  # a real column beside a complex one in an array
+        return cell.real
     return cell.item() if getattr(cell, "shape", None) == () and hasattr(cell, "item") else cell
 
 

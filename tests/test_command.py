@@ -474,7 +474,7 @@ def test_train_predict_evaluate(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     network = load(model)
     assert list(network.features) == ["sepal length", "sepal width", "petal length", "petal width"]
     assert list(network.classes) == ["setosa", "versicolor", "virginica"]
-    assert network.scaling is not None
+    assert network.units is not None
 
     code, said, _ = run(capsys, "predict", str(model), str(data))
     lines = [*csv.reader(said.splitlines())]

@@ -329,10 +329,10 @@ def test_rows_alone() -> None:
     ("t", "targets", "classes"),
     [
         ([0, 1], [0, 1], []),
-        ([True, False], [1, 0], []),
+        ([True, False], [1, 0], [False, True]),
         ([np.int64(3), np.bool_(True)], [3, 1], []),
         (np.array([2, 0], dtype="uint8"), [2, 0], []),
-        (np.array([True, False]), [1, 0], []),
+        (np.array([True, False]), [1, 0], [False, True]),
         ([-1, 1], [-1.0, 1.0], []),
         ([0.0, 1.0], [0.0, 1.0], []),
         ([0, 0.5], [0.0, 0.5], []),

@@ -24,9 +24,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import microgradlike as mg
-from microgradlike import checkpoint
 from microgradlike.__main__ import main
 from microgradlike.nn import MLP, load
+from microgradlike.training import checkpoints
+from microgradlike.units import Units
 
 if os.name == "posix":
     import resource
@@ -50,11 +51,11 @@ TABLES = [text.encode() for text in (WORDS, NUMBERS, PANDAS, '"a","b ""c"""\n1,"
 def network() -> MLP:
     model = MLP(2, [2, 1], activation="tanh", output_activation="sigmoid")
     model.features, model.classes, model.threshold = ["petal", "sepal"], ["setosa", "versicolor"], 0.5
-    model.scaling = {"means": [1.0, 2.0], "spreads": [0.5, 1.0], "target_mean": 0.0, "target_spread": 1.0}
+    model.units = Units((1.0, 2.0), (0.5, 1.0))
     return model
 
 
-def train(path: Path | None, model: MLP | None = None, epochs: int = 2) -> mg.train.History:
+def train(path: Path | None, model: MLP | None = None, epochs: int = 2) -> mg.History:
     model = model or MLP(2, [2, 1], activation="tanh", output_activation="sigmoid")
     optimizer = mg.Adam(model.parameters(), lr=0.01)
     return mg.fit(
@@ -273,9 +274,20 @@ def test_the_shell_answers_a_damaged_file_in_one_line(
         (b'{ALL}"', "line 1, column"),
         (b'{ALL, "threshold": NaN}', "threshold is nan"),
         (b'{ALL, "threshold": 1e999}', "threshold is inf"),
-        (b'{ALL, "scaling": "__import__"}', "scaling is '__import__'"),
-        (b'{ALL, "scaling": {"means": [' + b"[" * 800 + b"]" * 800 + b"]}}", "scaling is"),
-        (b'{ALL, "scaling": {"means": [NaN]}}', "scaling is"),
+        (b'{ALL, "units": "__import__"}', "units are lists of numbers by the names"),
+        (b'{ALL, "units": {"means": [' + b"[" * 800 + b"]" * 800 + b"]}}", "units are lists"),
+        (
+            b'{ALL, "units": {"means": [NaN], "spreads": [1], "target_means": [], "target_spreads": []}}',
+            "not a",
+        ),
+        (
+            b'{ALL, "units": {"means": [1], "spreads": [0], "target_means": [], "target_spreads": []}}',
+            "above 0",
+        ),
+        (
+            b'{ALL, "units": {"means": [1], "spreads": [], "target_means": [], "target_spreads": []}}',
+            "but 0",
+        ),
         (b'{ALL, "features": ["a", "b", "c"]}', "3 features do not fit 2 inputs"),
         (b'{ALL, "version": "' + b"x" * 5000 + b'"}', "version 'xxx"),
         (b'{ALL, "activation": "' + b"x" * 5000 + b'"}', "called 'xxx|activation is 'xxx"),
@@ -335,22 +347,25 @@ def test_a_checkpoint_written_by_another_program_goes_on_with_the_same_bits(tmp_
 @pytest.mark.parametrize(
     ("keys", "thing"),
     [
-        (["optimizer", "lr"], None),
-        (["optimizer", "lr"], -1.0),
-        (["optimizer", "lr"], 10**400),
-        (["optimizer", "steps"], []),
-        (["optimizer", "betas"], [0.9, 1.0]),
-        (["optimizer", "betas"], [[], {}]),
-        (["optimizer", "updates", 3], -1),
-        (["optimizer", "updates", 3], 0.5),
-        (["optimizer", "means", 0], None),
-        (["optimizer", "means", 0], [1.0]),
-        (["optimizer", "squares", 0], -1.0),
-        (["optimizer", "squares", 0], 10**400),
-        (["optimizer", "eps"], "0"),
-        (["parameters", 0], 10**400),
-        (["best", 0], -1.0),
-        (["best", 2], 1e-9),
+        (["training", "optimizer", "lr"], None),
+        (["training", "optimizer", "lr"], -1.0),
+        (["training", "optimizer", "lr"], 10**400),
+        (["training", "optimizer", "steps"], []),
+        (["training", "optimizer", "betas"], [0.9, 1.0]),
+        (["training", "optimizer", "betas"], [[], {}]),
+        (["training", "optimizer", "eps"], "0"),
+        (["training", "moments", "updates", "b1"], -1),
+        (["training", "moments", "updates", "b1"], 0.5),
+        (["training", "moments", "means", "w11"], None),
+        (["training", "moments", "means", "w11"], [1.0]),
+        (["training", "moments", "squares", "w11"], -1.0),
+        (["training", "moments", "squares", "w11"], 10**400),
+        (["best", "moments", "squares", "w11"], -1.0),
+        (["training", "parameters", "w11"], 10**400),
+        (["best", "loss"], -1.0),
+        (["best validation", "loss"], 1e-9),
+        (["best", "epoch"], -1),
+        (["lr"], "x"),
         (["history", "losses", 0], 10**400),
         (["history", "losses", 0], None),
     ],
@@ -517,7 +532,7 @@ def loss(number: float) -> mg.Value:
 WRITERS: dict[str, tuple[str, Callable[[Path, int], Any]]] = {
     "Module.save": (".json", lambda path, i: MLP(20, [20], seed=i).save(path)),
     "Table.save": (".csv", lambda path, i: mg.data.moons(200, seed=i).save(path)),
-    "checkpoint": (".json", lambda path, i: checkpoint.save(path, {"numbers": [i / 7] * 5000})),
+    "checkpoint": (".json", lambda path, i: checkpoints.save(path, {"numbers": [i / 7] * 5000})),
     "Picture.render": (".gv", lambda path, i: mg.draw(loss(i)).render(path)),
     "Steps.save": (".html", lambda path, i: mg.steps(loss(i)).save(path)),
 }

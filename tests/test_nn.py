@@ -441,7 +441,7 @@ def test_the_file_is_readable_json(network: MLP, path: Path) -> None:
     network.save(path)
     content = json.loads(path.read_text(encoding="utf-8"))
     assert content["format"] == "microgradlike model"
-    assert content["version"] == 1
+    assert content["version"] == 2
     assert content["sizes"] == [2, 2, 1]
     assert content["parameters"] == network.state_dict()
 
@@ -601,7 +601,7 @@ def test_a_parameter_that_is_no_number(network: MLP, path: Path, number: str, me
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, "version 2 of the format is unknown here"),
+        ({"version": 3}, "version 3 of the format is unknown here"),
         ({"version": "1"}, "version '1' of the format is unknown"),
         ({"version": None}, "version None of the format is unknown"),
         ({"format": "other"}, "no model file"),

@@ -10,7 +10,7 @@ import pytest
 import microgradlike as mg
 from microgradlike.formula import formula, number
 from microgradlike.report import worked_example
-from microgradlike.scaling import Scaling
+from microgradlike.units import Units
 
 Examples = list[tuple[list[float], float]]
 EXAMPLES: Examples = [([0.0, 0.0], 0.0), ([0.0, 1.0], 1.0), ([1.0, 0.0], 1.0), ([1.0, 1.0], 0.0)]
@@ -23,24 +23,28 @@ def network(seed: int = 3) -> mg.MLP:
 # ── Scaling ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_scaling_and_back_changes_nothing_that_the_network_says() -> None:
+def test_units_are_a_map_in_the_graph() -> None:
     rng = random.Random(3)
     rows = [[rng.gauss(50, 10), rng.gauss(-3, 0.01), 7.0] for _ in range(30)]
     targets = [rng.gauss(1e5, 2e4) for _ in rows]
-    scaling = Scaling.of(rows, targets)
-    units = list(zip(*map(scaling.inputs, rows)))
-    for column in units[:2]:
+    units = Units.of(rows, targets)
+    columns = list(zip(*map(units.row, rows)))
+    for column in columns[:2]:
         assert math.fsum(column) == pytest.approx(0, abs=1e-9)
         assert math.fsum(x * x for x in column) / len(column) == pytest.approx(1)
-    assert set(units[2]) == {0.0}  # a constant column has no spread to divide by
+    assert set(columns[2]) == {0.0}  # a constant column has no spread to divide by
 
     model = mg.MLP(3, [4, 1], activation="tanh", seed=5)
-    before = [model(row).data for row in rows]
-    scaling.enter(model)
-    inside = [model(scaling.inputs(row)).data for row in rows]
-    assert inside == pytest.approx([scaling.target(y) for y in before])
-    scaling.leave(model)
-    assert [model(row).data for row in rows] == pytest.approx(before)
+    inside = [model(units.row(row)).data for row in rows]
+    model.units = units
+    y = model(rows[0])
+    assert (y.name, y.parents[0].parents[1].name) == ("y", "v")
+    assert mg.formula(y).startswith(f"{units.target_spreads[0]!r}·v + ")
+    [mean], [spread] = units.target_means, units.target_spreads
+    assert [model(row).data for row in rows] == pytest.approx([mean + spread * v for v in inside])
+    assert [v.data for v in model.standard_outputs(units.row(rows[0]))] == [inside[0]]
+    assert [units.target(mean + spread * v) for v in inside] == pytest.approx(inside)
+    assert Units.from_state(units.state_dict()) == units
 
 
 # ── The report ────────────────────────────────────────────────────────────────────────────────────────

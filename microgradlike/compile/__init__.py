@@ -1,29 +1,15 @@
 """compile: the graph of one example, recorded with plain Values, comes back as code for whole batches."""
 
 import gc
-import inspect
-import linecache
-import os
-import sys
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from microgradlike.compile.choose import choose
 from microgradlike.compile.program import Batch, Program, Result, ResultWithOutputs, load
 from microgradlike.compile.scalars import NoRuleError, NotNativeError, Scalars, lower
-from microgradlike.engine import (
-    Constant,
-    Value,
-    adjoints,
-    as_value,
-    check_recorded,
-    topological_order,
-    watched,
-)
+from microgradlike.compile.trace import check_unique, trace
+from microgradlike.engine import Constant, Value, adjoints, as_value, check_recorded, topological_order
 from microgradlike.formula import with_recording
 
 __all__ = ["Batch", "Program", "Result", "ResultWithOutputs", "compile"]
@@ -78,8 +64,7 @@ def compile(  # noqa: A001
 
     Raises:
         TypeError, ValueError: an argument is not what is said above; or the function uses the number of a
-            Value, as in ``if v > 0``: that would be decided once, for all examples. (What it reads from
-            the ``data`` of a result is not noticed, and becomes a constant.)
+            Value, as in ``if v > 0`` or ``v.data``: that would be decided once, for all examples.
         RuntimeError: someone wrote to ``data`` since the graph was recorded.
         ModuleNotFoundError: the backend is not installed.
 
@@ -120,7 +105,7 @@ def compile(  # noqa: A001
         load(backend)
         _check_options(backend, given)
     if callable(loss):
-        loss, leaves, outputs = _trace(loss, inputs, outputs)
+        loss, leaves, outputs = trace(loss, inputs, outputs)
     else:
         leaves = _leaves(loss, inputs)
     outputs = _values("outputs", outputs)
@@ -213,120 +198,5 @@ def _leaves(loss: Any, inputs: Any) -> list[Value]:
         if leaf.op or type(leaf) is Constant:
             what = "a constant" if not leaf.op else f"the result of {leaf.op.name}"
             raise ValueError(f"inputs[{i}] is {what}, but an input is a leaf, a Value made from a number")
-    _check_unique(leaves)
+    check_unique(leaves)
     return leaves
-
-
-def _check_unique(leaves: Sequence[Value]) -> None:
-    names = Counter(leaf.name for leaf in leaves if leaf.name)
-    twice = next((name for name, count in names.items() if count > 1), "")
-    if len({*leaves}) < len(leaves) or twice:
-        raise ValueError(
-            f"two inputs are the same{', or have the same name' * bool(twice)}: {twice or 'a leaf'}"
-        )
-
-
-def _trace(
-    function: Callable[..., Any], example: Any, outputs: Sequence[Value]
-) -> tuple[Value, list[Value], Sequence[Value]]:
-    """Call the function once, with Values; nobody may look at their numbers."""
-    if example is None or isinstance(example, str) or not hasattr(example, "__iter__"):
-        raise TypeError(
-            "a function is compiled with an example of its arguments: compile(f, [[0.5, 1.0], 1.0])"
-        )
-    if outputs:
-        raise TypeError("outputs of a function are what it returns with the loss: (loss, [y1, y2])")
-    example = [*example]
-    arguments: list[Any] = []
-    leaves: list[Value] = []
-    for name, argument in zip(_parameter_names(function, example), example):
-        if hasattr(argument, "__len__") and not isinstance(argument, str):
-            values: list[Value] = [_Input(number, f"{name}{i}") for i, number in enumerate(argument, 1)]
-            arguments.append(values)
-            leaves += values
-        else:
-            leaves.append(_Input(argument, name))
-            arguments.append(leaves[-1])
-    _check_unique(leaves)
-    result = with_recording(_watching, function, *arguments)
-    loss, outputs = result if isinstance(result, tuple) and len(result) == 2 else (result, ())
-    if not isinstance(loss, Value):
-        raise TypeError(f"the function returned {loss!r:.60}, not a Value: the loss of one example")
-    return loss, leaves, [outputs] if isinstance(outputs, Value) else outputs
-
-
-_slot: Any = vars(Value)["data"]
-
-
-class _Input(Value):
-    """An input, of which a compiled function must not look at the number."""
-
-    __slots__ = ()
-
-    @property
-    def data(self) -> float:
-        number: float = _slot.__get__(self)
-        if not _is_ours(sys._getframe(1)):
-            float(self)  # which is watched
-        return number
-
-    @data.setter
-    def data(self, number: float) -> None:
-        _slot.__set__(self, number)
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, int | float):  # which a Value never is, whatever its number
-            float(self)
-        return self is other
-
-    __hash__ = Value.__hash__
-
-
-def _is_ours(frame: FrameType) -> bool:
-    return frame.f_code.co_filename.startswith(_PACKAGE)
-
-
-def _watching(function: Callable[..., Any], *arguments: Any) -> Any:
-    with watched(_refuse):
-        return function(*arguments)
-
-
-def _parameter_names(function: Callable[..., Any], example: Sequence[Any]) -> Iterator[str]:
-    try:
-        signature = inspect.signature(function)
-    except ValueError:  # some builtins have none
-        signature = inspect.Signature()
-    else:
-        try:
-            signature.bind(*example)
-        except TypeError as error:
-            s = "" if len(example) == 1 else "s"
-            raise TypeError(
-                f"the example has {len(example)} argument{s}, but the function takes {signature}: {error}"
-            ) from None
-    parameters = signature.parameters.values()
-    yield from (p.name for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD})
-    i = 1
-    while True:
-        yield f"x{i}"
-        i += 1
-
-
-_PACKAGE = str(Path(__file__).parent.parent) + os.sep
-
-
-def _refuse(value: Value) -> None:
-    if type(value) is Constant:
-        return
-    frame = sys._getframe(1)
-    while frame.f_back and _is_ours(frame):
-        frame = frame.f_back
-    file, number = frame.f_code.co_filename, frame.f_lineno
-    line = linecache.getline(file, number).strip()
-    name = value.name or "a Value"
-    raise TypeError(
-        f"line {number} of {Path(file).name} uses the number of {name}"
-        + (f": {line}\n" if line else "\n")
-        + "In compiled code that would be decided once, by this example, for all others. Write "
-        "where(greater(v, 0), a, b), maximum, minimum, relu or clip: they are decided for each example."
-    )
