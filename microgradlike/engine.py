@@ -81,8 +81,9 @@ _ATTRIBUTES = ("__dict__",) if sys.version_info >= (3, 13) else ()
 class Value(NamesFromElsewhere):
     """A number that remembers how it was made.
 
-    It behaves like a float, with the numbers and the exceptions of `float` and `math`; only ``==`` and
-    ``hash`` are those of identity, since nodes live in sets. ``float(v)`` leaves the graph, and so does
+    It behaves like a float, with the numbers and the exceptions of `float` and `math`, ``%`` included; only
+    ``==`` and ``hash`` are those of identity, since nodes live in sets: ``a.data == b.data`` compares
+    numbers. ``float(v)`` leaves the graph, and so does
     what calls it: write ``v.exp()`` or `microgradlike.exp(v)`, not ``math.exp(v)``.
 
     Args:
@@ -253,6 +254,7 @@ class Value(NamesFromElsewhere):
     __sub__, __rsub__ = _operator(ops.sub)
     __mul__, __rmul__ = _operator(ops.mul)
     __truediv__, __rtruediv__ = _operator(ops.div)
+    __mod__, __rmod__ = _operator(ops.mod)
     _pow, __rpow__ = _operator(ops.pow)
 
     def __pow__(self, exponent: SupportsFloat) -> "Value":
