@@ -319,7 +319,7 @@ def _is_neuron(node: Value) -> bool:
     if node.op is not ops.dot:
         return False
     ws, _, bias = _split(node)
-    return bool(ws) and all(type(p) is Value and not p.parents for p in (*ws, *bias))
+    return bool(ws) and not any(isinstance(p, Constant) or p.parents for p in (*ws, *bias))
 
 
 def _split(node: Value) -> tuple[Sequence[Value], Sequence[Value], Sequence[Value]]:

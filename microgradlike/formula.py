@@ -1,13 +1,12 @@
 """A value as mathematics: how it was made, as text or as LaTeX."""
 
-import contextvars
 import itertools
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from microgradlike.engine import Value, _off
+from microgradlike.engine import Value, recording
 from microgradlike.naming import forward_order, parts, set_apart, told_apart
 
 _MOST_NODES, _MOST_LETTERS, _SHORT = 1000, 5000, 50  # of a formula; what goes beyond is an ellipsis
@@ -198,9 +197,8 @@ def write_partial(partial: Any, digits: int, *, latex: bool = False) -> tuple[st
 
 def with_recording(rule: Callable[..., Any], *operands: Any) -> Any:
     """What a rule gives for these operands, recorded even within `no_grad`."""
-    context = contextvars.copy_context()  # for a user's function may look into it
-    context.run(_off.set, 0)
-    return context.run(rule, *operands)
+    with recording():
+        return rule(*operands)
 
 
 def names_for(values: Iterable[Value], taken: set[str], wishes: Mapping[Value, str]) -> dict[Value, str]:

@@ -4,10 +4,10 @@ This asks no rule of the op table, only for the value of the function, so it is 
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, SupportsFloat
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, Self, SupportsFloat
 
+from microgradlike.checks import real
 from microgradlike.engine import Value, grad
 
 
@@ -34,22 +34,31 @@ class Comparison(NamedTuple):
         )
 
 
-@dataclass(frozen=True, repr=False)
-class Agreement:
-    """That all derivatives agree with their estimates: true, with a `Comparison` for each input."""
+class Agreement(int):
+    """That all derivatives agree with their estimates: it counts as True, and has a `Comparison` for each.
+
+    Attributes:
+        comparisons: the numbers, for each input.
+    """
 
     comparisons: tuple[Comparison, ...]
 
-    def __bool__(self) -> bool:
-        return True
+    @classmethod
+    def of(cls, comparisons: Sequence[Comparison]) -> Self:
+        """An agreement in these."""
+        agreement = cls(True)
+        agreement.comparisons = tuple(comparisons)
+        return agreement
 
     def __repr__(self) -> str:
         return "\n".join(["agree", *map(str, self.comparisons)])
 
+    __str__ = __repr__
+
 
 def gradcheck(
     f: Callable[..., Value],
-    inputs: Sequence[SupportsFloat],
+    inputs: Iterable[SupportsFloat],
     *,
     rtol: float = 1e-6,
     atol: float | None = None,
@@ -86,8 +95,9 @@ def gradcheck(
     """
     if isinstance(inputs, Value):
         raise TypeError("inputs is one Value, where a list is needed: write [x]")
+    inputs = [*inputs]  # an iterator would be empty the second time
     names = [(isinstance(x, Value) and x.name) or f"input {i}" for i, x in enumerate(inputs)]
-    point = [float(x) for x in inputs]
+    point = [float(x) if isinstance(x, Value) else real(x) for x in inputs]
     values = [Value(x, name) for x, name in zip(point, names)]
     at = ", ".join(f"{name} = {x!r}" for name, x in zip(names, point))
     y = f(*values)
@@ -98,7 +108,6 @@ def gradcheck(
     for i, (name, derivative) in enumerate(zip(names, grad(y, values))):
 
         def along(x: float, i: int = i) -> float:
-            # Recording stays on: f may be a derivative itself, which reads the graph of its own function.
             return float(f(*(Value(x if j == i else p) for j, p in enumerate(point))))
 
         subject, received = f"the derivative by {name} at {at}", derivative.data
@@ -128,7 +137,7 @@ def gradcheck(
         comparisons.append(Comparison(name, received, slope, error))
     if unknown:  # only now: an input that differs is a surer answer
         raise CannotBeCheckedError(unknown)
-    return Agreement(tuple(comparisons))
+    return Agreement.of(comparisons)
 
 
 #: An error, in proportion to a slope, with which an estimate still tells right from wrong.

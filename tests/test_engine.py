@@ -202,6 +202,8 @@ def test_real_numbers_of_all_kinds_go_in(number: Any) -> None:
 def test_what_is_no_real_number_is_refused_with_a_hint(wrong: Any, hint: str) -> None:
     with pytest.raises(TypeError, match=hint):
         Value(wrong)
+    if isinstance(wrong, np.ndarray):  # of which an operation goes through the elements
+        return
     for operator in OPERATORS:
         with pytest.raises(TypeError, match=hint):
             operator(Value(1.0), wrong)
@@ -244,7 +246,7 @@ def test_a_word_written_to_data_is_named() -> None:
     for wrong in ("0.5", None, Value(0.5), [0.5]):
         w.data = wrong  # type: ignore[assignment]
         for operation in operations:
-            with pytest.raises(TypeError, match=r"w\.data is .*, which is no number"):
+            with pytest.raises(TypeError, match=r"w\.data: a real number is needed, not .*: "):
                 operation().backward()
     w.data = 3  # an int will do
     assert type((w * 2).data) is float
