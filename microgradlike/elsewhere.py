@@ -116,6 +116,7 @@ ELSEWHERE = {
     "CrossEntropyLoss": "mg.cross_entropy(logits, target)",
     "mse": "mg.mse_loss(y, t)",
     "mean_squared_error": "mg.mse_loss(y, t)",
+    "rmse_loss": "write mg.sqrt(mg.mse_loss(y, t))",
     "bce": "mg.binary_cross_entropy(p, t), of probabilities; of logits it has another name",
     "categorical_crossentropy": "mg.cross_entropy(logits, target), of logits and the number of the class",
     "sparse_categorical_crossentropy": "mg.cross_entropy(logits, target), which takes logits",
@@ -154,15 +155,18 @@ def hint(name: str, names: Iterable[str]) -> str:
 def _is_misspelt(name: str, known: str) -> bool:
     """Whether a name is another one with a typing error: a letter too many, too few or another one.
 
-    A short name so near to another is a function of its own: coth, cosh. So is one with other digits.
+    A short word so near to another is a function of its own: coth, cosh. So is one with other digits.
     """
-    name, known = name.lower().replace("_", ""), known.lower().replace("_", "")
-    if name == known:
+    words, known_words = name.lower().split("_"), known.lower().split("_")
+    if "".join(words) == "".join(known_words):
         return True
-    if len(known) < 6 or findall(r"\d+", name) != findall(r"\d+", known):
-        return False
-    errors = 2 if len(known) >= 10 else 1
-    return abs(len(name) - len(known)) <= errors and _distance(name, known) <= errors
+    same_shape = len(words) == len(known_words) and findall(r"\d+", name) == findall(r"\d+", known)
+    return same_shape and all(map(_is_misspelt_word, words, known_words))
+
+
+def _is_misspelt_word(word: str, known: str) -> bool:
+    errors = 2 if len(known) >= 10 else 1 if len(known) >= 6 else 0
+    return abs(len(word) - len(known)) <= errors and _distance(word, known) <= errors
 
 
 def _distance(a: str, b: str) -> int:

@@ -515,19 +515,19 @@ def record(op: Op, parents: tuple[Value, ...], name: str = "") -> Value:
     forward = op.forward
     evaluation: tuple[float, ...]
     try:
-        if len(parents) == 2:  # the last branch does for all; one and two operands take less time so
+        if len(parents) == 1:  # the last branch does for all; one and two operands take less time so
+            number = parents[0].data
+            if type(number) is not float:
+                number = _checked(parents[0])
+            out = forward(number)
+            evaluation = (out, number)
+        elif len(parents) == 2:
             left, right = parents
             a, b = left.data, right.data
             if type(a) is not float or type(b) is not float:
                 a, b = _checked(left), _checked(right)
             out = forward(a, b)
             evaluation = (out, a, b)
-        elif len(parents) == 1:
-            number = parents[0].data
-            if type(number) is not float:
-                number = _checked(parents[0])
-            out = forward(number)
-            evaluation = (out, number)
         else:
             numbers = []
             for parent in parents:

@@ -8,7 +8,7 @@ prediction is any real number, but for a probability; one that is not finite, or
 that is not finite, and no error. A target must be one that the loss has a meaning for: `WANTED` says which.
 """
 
-from collections.abc import Callable, Iterator, Sequence, Sized
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, SupportsFloat, TypeAlias
 
@@ -143,7 +143,9 @@ def binary_cross_entropy(p: Numbers, t: Numbers) -> Value:
     >>> round(binary_cross_entropy(Value(0.5), 1.0), 12)
     0.69314718056
     """
-    return _of_all(ops.mean, [record(ops.binary_cross_entropy, pair) for pair in _pairs("binary_cross_entropy", p, t)])
+    return _of_all(
+        ops.mean, [record(ops.binary_cross_entropy, pair) for pair in _pairs("binary_cross_entropy", p, t)]
+    )
 
 
 def binary_cross_entropy_with_logits(z: Numbers, t: Numbers) -> Value:
@@ -282,10 +284,11 @@ def _predictions_and_targets(loss: str, predictions: Any, targets: Any) -> tuple
 
 
 def _is_list(numbers: Any) -> bool:
-    text, single = isinstance(numbers, str | bytes), getattr(numbers, "shape", None) == ()
-    return isinstance(numbers, Sized) and not text and not single
+    if not hasattr(numbers, "__len__") or isinstance(numbers, str | bytes):
+        return False
+    return getattr(numbers, "shape", None) != ()  # as an array without an axis has it
 
 
 def _listed(numbers: Any) -> Any:
     """An iterator as a list, since it has no length and is empty the second time; other things as they are."""
-    return [*numbers] if isinstance(numbers, Iterator) else numbers
+    return [*numbers] if hasattr(numbers, "__next__") else numbers
