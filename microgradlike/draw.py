@@ -32,6 +32,8 @@ from microgradlike.sketch import sketch
 
 if TYPE_CHECKING:  # graphviz takes as long to import as all of this package
     from microgradlike.picture import Picture
+else:  # for `typing.get_type_hints`
+    Picture = Any
 
 _DIRECTIONS = ("LR", "RL", "TB", "BT")
 

@@ -38,6 +38,8 @@ from microgradlike.paths import (
 
 if TYPE_CHECKING:  # graphviz takes as long to import as all of this package
     from microgradlike.picture import Picture
+else:  # for `typing.get_type_hints`
+    Picture = Any
 
 _DIGITS = 4
 _WIDTH = 100  # columns of text

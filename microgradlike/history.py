@@ -168,9 +168,9 @@ class History:
         for phase, epochs in self.phases():
             if epochs:
                 span = f"{epochs[0] + 1} to {epochs[-1] + 1}"
-                loss = f"{self.losses[epochs[0]]:.6f} → {self.losses[epochs[-1]]:.6f}"
+                loss = f"{_short(self.losses[epochs[0]])} → {_short(self.losses[epochs[-1]])}"
                 moved = changes.get(phase)
-                change = "–" if moved is None else f"{moved:.6f}" if moved < 1e6 else f"{moved:.3g}"
+                change = "–" if moved is None else _short(moved)
                 lines.append(f"  {phase:7}  {span:15}  {loss:21}  {change}")
         return "\n".join(lines)
 
@@ -179,3 +179,8 @@ class History:
         sentences = [f"{epochs}: {self.stopped or 'not stopped yet'}.", *self.notes]
         text = "\n".join(textwrap.fill(sentence, 100) for sentence in sentences)
         return f"{text}\n{self.table()}" if self.losses else text
+
+
+def _short(number: float) -> str:
+    """Six decimals; of what is larger or smaller than they show, four significant digits."""
+    return f"{number:.6f}" if number == 0 or 1e-4 <= abs(number) < 1e6 else f"{number:.4g}"

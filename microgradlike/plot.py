@@ -20,9 +20,13 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, TypeAlias
 
 from microgradlike.engine import Value, no_grad, real
 from microgradlike.history import History
+from microgradlike.nn import Module
+from microgradlike.table import arranged_rows, in_order
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+else:  # for `typing.get_type_hints`
+    Axes = Any
 
 __all__ = ["decision_boundary", "loss_curve", "loss_surface", "weight_changes"]
 
@@ -144,8 +148,8 @@ def _span(epochs: range) -> str:
 
 def decision_boundary(
     model: Callable[[Sequence[float]], Any],
-    X: Sequence[Sequence[float]],
-    y: Sequence[float],
+    X: Any,
+    y: Any,
     *,
     ax: "Axes | None" = None,
     resolution: int = 60,
@@ -160,14 +164,15 @@ def decision_boundary(
 
     Args:
         model: called with a list of two numbers, it gives a number or Value, or a list of them.
-        X: the examples, pairs of numbers.
-        y: a target for each: for one output two different numbers, such as 0 and 1 or −1 and 1; for
-            several outputs the index of the right one, from 0 on.
+        X: the examples, pairs of numbers: lists, an array or a frame, whose columns are found by their
+            names if the model knows `features`.
+        y: a target for each: a word, or True or False; or for one output two different numbers, such as 0
+            and 1 or −1 and 1; for several outputs the index of the right one, from 0 on.
         ax: where to draw; by default on a new figure.
         resolution: at how many points along each side of the picture the model is asked.
         labels: what the legend calls the classes, in the order of their targets; by default the targets.
-        level: the one output between the two classes; by default midway between their targets. Where it
-            is the logit of a target 0 or 1, write 0.
+        level: the one output between the two classes; by default the model's `threshold`, or if it knows
+            none, midway between the targets.
 
     Raises:
         ValueError: there are no examples, X does not consist of pairs of finite numbers or y of a target
@@ -181,14 +186,20 @@ def decision_boundary(
     >>> import matplotlib.pyplot as plt
     >>> plt.close(ax.figure)
     """
-    points, targets = _pairs(X, "X"), [_number(t, f"y[{i}]") for i, t in enumerate(y)]
+    known: Sequence[Any] = ()
+    module: object = model
+    if isinstance(module, Module):
+        known, X = module.classes, arranged_rows(X, module.features)
+        level = module.threshold if level is None else level
+    y, words = _class_numbers(y, known)
+    points, targets = _pairs([*X], "X"), [_number(t, f"y[{i}]") for i, t in enumerate(y)]
     if not points:
         raise ValueError("there are no examples: X is a list of pairs, y a list with a target for each")
     if len(points) != len(targets):
         raise ValueError(f"there are {len(points)} examples in X, but {len(targets)} targets in y")
     n = _count_outputs(model, points[0])
     classes = _classes(n, targets)
-    names = [f"{target:g}" for target in classes] if labels is None else list(labels)
+    names = list(labels or words or [f"{target:g}" for target in classes])
     if len(names) != len(classes):
         raise ValueError(f"there are {len(names)} labels, but {len(classes)} classes: {_list(classes)}")
     middle = sum(classes) / len(classes) if level is None else real(level)
@@ -247,6 +258,20 @@ def _fill_regions(ax: "Axes", xs: Sequence[float], ys: Sequence[float], outputs:
             ax.contourf(xs, ys, lead, [0, max(numbers)], colors=[shade])
             if min(numbers) < 0:
                 ax.contour(xs, ys, lead, [0], colors=[_ink()], linestyles="solid")
+
+
+def _class_numbers(y: Any, known: Sequence[Any]) -> tuple[Sequence[Any], list[str]]:
+    """Targets as numbers, and the names of their classes where they are words or truth values."""
+    targets = y.tolist() if hasattr(y, "tolist") else [*y]
+    if not targets or not any(isinstance(t, str | bool) for t in targets):
+        return targets, []
+    classes = [str(name) for name in known] or in_order(map(str, targets))
+    strangers = [t for t in targets if str(t) not in classes]
+    if strangers:
+        raise ValueError(
+            f"{strangers[0]!r:.60} is no class of the model, which knows {', '.join(classes):.200}"
+        )
+    return [classes.index(str(t)) for t in targets], classes
 
 
 def _classes(n: int, targets: Sequence[float]) -> list[float]:

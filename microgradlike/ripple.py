@@ -12,6 +12,8 @@ from microgradlike.formula import formula, number, write
 
 if TYPE_CHECKING:  # graphviz takes as long to import as all of this package
     from microgradlike.picture import Picture
+else:  # for `typing.get_type_hints`
+    Picture = Any
 
 
 def ripple(

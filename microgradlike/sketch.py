@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from microgradlike.engine import Value
 from microgradlike.label import (
@@ -24,6 +24,8 @@ from microgradlike.nn import MLP, Layer, Module, Neuron
 
 if TYPE_CHECKING:
     from microgradlike.picture import Picture
+else:  # for `typing.get_type_hints`
+    Picture = Any
 
 #: The colours of a weight's line by its sign, blue and orange: apart also for the colour-blind, and
 #: visible on white and on black.

@@ -104,7 +104,7 @@ class TargetLoss(Rule):
     """The loss is small enough.
 
     Args:
-        below: the loss to get below, in the units of the loss; the mean over the examples counts.
+        below: the loss to get below, in the user's units; the mean over the examples counts.
 
     Raises:
         ValueError: below is no number.
@@ -204,6 +204,7 @@ class GradientNorm(Rule):
 
     Args:
         below: the Euclidean length of the gradient to get below; the mean over the epoch's batches counts.
+            Where the model has units, it is the gradient of the loss in standard units.
 
     Raises:
         ValueError: below is no number from 0 on.

@@ -493,6 +493,8 @@ def _plain(cell: Any) -> Any:
     """The number in a Value, in a scalar of numpy, in an array without axes; other things as they are."""
     if isinstance(cell, Value):
         return cell.data
+    if isinstance(cell, complex) and cell.imag == 0:  # a real column beside a complex one in an array
+        return cell.real
     return cell.item() if getattr(cell, "shape", None) == () and hasattr(cell, "item") else cell
 
 

@@ -622,8 +622,12 @@ def test_columns_of_a_frame_are_found_by_their_names() -> None:
     columns = {"height": [1.0, 2, 3, 4], "weight": [40.0, 30, 20, 10]}
     fit(model, (frame(columns), [1.5, 2.5, 3.5, 4.5]), epochs=50, standardize=True)
     expected = model.predict([*map(list, zip(*columns.values()))])
-    more = {"id": [9.0] * 4, "weight": columns["weight"], "height": columns["height"]}
-    assert model.predict(frame(columns)) == model.predict(frame(more)) == expected
+    swapped = {"weight": columns["weight"], "height": columns["height"]}
+    assert model.predict(frame(columns)) == model.predict(frame(swapped)) == expected
+    with pytest.raises(ValueError, match="there are more columns than the model was trained with, id"):
+        model.predict(frame({"id": [9.0] * 4, **swapped}))
+    with pytest.raises(ValueError, match="no column height; .*: write 'height' for 'Height'"):
+        model.predict(frame({"Height": columns["height"], "weight": columns["weight"]}))
     with pytest.raises(ValueError, match="there is no column weight"):
         model.predict(frame({"height": [1.0], "mass": [2.0]}))
 
@@ -1199,3 +1203,53 @@ def test_the_published_run_on_yin_yang_data(how: Any) -> None:
     assert [p.data for p in model.parameters()] == pytest.approx(theta, rel=1e-5, abs=1e-6)
     assert history.losses[0] > 1 and history.losses[-1] < 0.2
     assert mg.accuracy(model, examples[:80]) > 0.9
+
+
+# ── The user's own code ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_wrapper_of_a_loss_is_the_users_code() -> None:
+    import functools
+
+    factor = [1.0]
+
+    @functools.wraps(mg.mse_loss)
+    def wrapped(y: Any, t: Any) -> Value:
+        return factor[0] * mg.mse_loss(y, t)
+
+    def schedule(epoch: int) -> float:
+        factor[0] = 1.0 + epoch
+        return 0.1
+
+    states = []
+    for how in (False, "auto"):
+        model = network()
+        history = fit(model, XOR, loss=wrapped, schedule=schedule, epochs=4, compile=how)
+        states.append(model.state_dict())
+    assert states[0] == states[1] and "it computes something else now" in history.notes[0]
+
+
+def test_a_model_that_differentiates_by_its_inputs_is_trained_and_asked() -> None:
+    class Slope(mg.Module):
+        """The error of y′ = y, which a network is to fulfil."""
+
+        def __init__(self) -> None:
+            self.net = mg.MLP(1, [4, 1], activation="tanh")
+
+        def __call__(self, x: Any) -> Any:
+            y = self.net(x)
+            [slope] = mg.grad(y, [x[0]])
+            return slope - y
+
+    data = [[i / 10] for i in range(10)], [0.0] * 10
+    losses = []
+    for how in (False, "auto", "python"):
+        model = Slope()
+        with mg.no_grad():
+            history = fit(model, data, epochs=20, compile=how, validation=0.2)
+        assert history.backend == "eager" or how
+        losses.append([*history.losses, *history.validation_losses])
+        assert losses[-1] == pytest.approx(losses[0], rel=1e-9)
+        values = [[Value(x[0], "x1")] for x in data[0]]
+        assert model.outputs(values) == [model(x).data for x in values]
+    assert history.losses[-1] < history.losses[0]

@@ -299,7 +299,7 @@ def test_the_model_is_asked_without_recording() -> None:
         ([[0, math.nan]], [0], {}, r"X\[0\]\[1\] is nan, not a finite number"),
         ([[0, "a"]], [0], {}, r"X\[0\]\[1\] is 'a', not a finite number"),
         ([[0, 1], [1, 0]], [0], {}, "there are 2 examples in X, but 1 targets in y"),
-        ([[0, 1]], ["cat"], {}, r"y\[0\] is 'cat', not a finite number"),
+        ([[0, 1]], ["cat"], {}, "one output separates two classes, .*: add the other class"),
         ([[0, 1]], [[0, 1]], {}, r"y\[0\] is \[0, 1\], not a finite number"),
         ([[0, 1]], [1], {}, "one output separates two classes, but the targets are 1: add the other class"),
         (SQUARE, [0, 1, 2, 2], {}, "the targets are 0, 1, 2: give the model an output for each class"),
@@ -572,3 +572,34 @@ def test_without_matplotlib_the_error_says_what_to_install(call: str) -> None:
         "except ImportError as error: print(error)\n"
     )
     assert python(program) == 'plot needs matplotlib: pip install "microgradlike[plot]"\n'
+
+
+def test_a_boundary_takes_frames_words_and_the_threshold_of_the_model() -> None:
+    import numpy as np
+
+    X, y = map(list, mg.data.moons(40))
+    words = ["no" if t == 0 else "yes" for t in y]
+    model = mg.MLP(2, [4, 1], activation="tanh")
+    mg.fit(model, (X, words), loss=mg.binary_cross_entropy_with_logits, epochs=30)
+    assert (model.classes, model.threshold) == (["no", "yes"], 0.0)
+    ax = plot.decision_boundary(model, np.array(X), np.array(words), resolution=5)
+    legend = ax.get_legend()
+    assert legend
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert texts[:2] == ["no", "yes"] and set(texts[2:]) <= {"output = 0"}
+    with pytest.raises(ValueError, match="'maybe' is no class of the model, which knows no, yes"):
+        plot.decision_boundary(model, X, ["maybe"] * 40)
+    pandas = pytest.importorskip("pandas")
+    model.features = ["a", "b"]
+    swapped = pandas.DataFrame({"b": [x[1] for x in X], "a": [x[0] for x in X]})
+    other = plot.decision_boundary(model, swapped, y, resolution=5)
+    assert other.get_xlim() == ax.get_xlim()
+    with pytest.raises(ValueError, match="there is no column b"):
+        plot.decision_boundary(model, swapped.rename(columns={"b": "B"}), y)
+
+
+def test_type_hints_can_be_read() -> None:
+    import typing
+
+    for function in (mg.draw, mg.explain, mg.ripple, mg.steps, mg.fit, plot.loss_curve):
+        assert typing.get_type_hints(function)

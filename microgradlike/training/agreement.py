@@ -10,6 +10,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from types import FunctionType
 from typing import Any
 
 from microgradlike.compile.trace import signature, trace
@@ -19,14 +20,17 @@ from microgradlike.nn import MLP, Layer, Module, Neuron
 
 def is_ours(thing: Any) -> bool:
     """Whether an object, a function or a class is this package's own."""
-    module = getattr(thing, "__module__", None) or type(thing).__module__
+    if isinstance(thing, FunctionType):  # where it was written: `functools.wraps` copies ``__module__``
+        module = thing.__globals__.get("__name__")
+    else:
+        module = (thing if isinstance(thing, type) else type(thing)).__module__
     return isinstance(module, str) and module.partition(".")[0] == "microgradlike"
 
 
 def is_our_network(model: Module) -> bool:
     """Whether a model runs this package's code alone: no subclass, no layer or neuron of the user's own."""
     if type(model) is Neuron:
-        return True
+        return not any(map(callable, vars(model).values()))
     if type(model) is Layer:
         return all(type(neuron) is Neuron for neuron in model.neurons)
     return type(model) is MLP and all(

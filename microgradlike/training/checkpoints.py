@@ -49,11 +49,11 @@ def save(path: str | os.PathLike[str], content: dict[str, Any]) -> None:
         raise WriteError(*error.args, os.fspath(path)) from None
 
 
-def load(path: str | os.PathLike[str], settings: dict[str, Any]) -> dict[str, Any]:
-    """Read a checkpoint of a training with these settings.
+def read(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What is in a checkpoint, of whatever training.
 
     Raises:
-        ValueError: the file is no checkpoint, or it was made with other settings; the message says which.
+        ValueError: the file is no checkpoint; the message says why.
         OSError: the file cannot be read.
     """
     try:
@@ -62,17 +62,29 @@ def load(path: str | os.PathLike[str], settings: dict[str, Any]) -> dict[str, An
         content = None
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise ValueError(f"{path}: this is no checkpoint; resume=True goes on from one that fit wrote")
-    if content.get("version") not in {1, _VERSION} or content["version"] is True:
+    if content.get("version") not in (1, _VERSION) or content["version"] is True:
         raise ValueError(f"{path}: version {content.get('version')!r:.60} of the format is unknown here")
-    there = content.get("settings")
-    if not isinstance(there, dict):
+    if not isinstance(content.get("settings"), dict):
         raise ValueError(f"{path}: it has no settings")
     if content["version"] == 1:
-        content["lr"] = there.get("lr")
+        content["lr"] = content["settings"].get("lr")
+    return content
+
+
+def check_settings(path: str | os.PathLike[str], there: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Refuse the settings of another training.
+
+    Args:
+        path: of the checkpoint, for the message.
+        there: its settings.
+        settings: those of this training.
+
+    Raises:
+        ValueError: they differ; the message says where.
+    """
     for name, mine in json.loads(json.dumps(settings)).items():
         if there.get(name) != mine:
             raise ValueError(
                 f"{path}: this training has {name} {mine!r:.60}, the checkpoint {there.get(name)!r:.60}: "
                 "resume with what it was begun with, or write to another file"
             )
-    return content

@@ -23,6 +23,7 @@ from microgradlike.losses import usual_loss
 from microgradlike.nn import MLP, Module
 from microgradlike.optim import SGD, Optimizer
 from microgradlike.stop import AnyOf, Rule
+from microgradlike.task import Task
 from microgradlike.training import checkpoints
 from microgradlike.training.agreement import DisagreementError, is_our_network, is_ours, undisturbed
 from microgradlike.training.gradients import NO_SUM, Computation, Eager
@@ -81,7 +82,9 @@ def fit(
         progress: whether a terminal or a notebook shows a bar; nothing else ever does.
         compile: how gradients are computed. "auto" compiles where that gives what the model itself gives,
             else goes Value by Value; True or the name of a backend of `microgradlike.compile` insists on
-            it; False never compiles. The results agree but for the last digits.
+            it; False never compiles. The results agree but for the last digits. (Native code fuses a
+            product and a sum, so that where a sum is next to 0, it may be on the other side of a kink or
+            of a comparison.)
         seed: of the order of the examples, and of which are held out.
         standardize: give the network the units of the data, for an `MLP`: a map of the inputs to mean 0 and
             spread 1, and back of the outputs where targets are numbers to be met. The map is part of the
@@ -135,14 +138,18 @@ def fit(
     numbers_before = [(parameter, parameter.data) for parameter in model.parameters()]
     state: State | None = None
     try:
-        objective, notes = _decide(model, table, loss, standardize)
+        saved = None
+        if checkpoint is not None and resume and os.path.exists(checkpoint):
+            saved = checkpoints.read(checkpoint)
+            _take_over(model, saved, checkpoint)
+        objective, notes = with_recording(_decide, model, table, numbers[0], loss, standardize)
         names = {parameter: name for name, parameter in model.named_parameters()}
         state = State(model, optimizer, [names[parameter] for parameter in optimizer.parameters])
         state.history.notes = notes
         training = _Training(
             state, objective, table, held_out, numbers, settings, rules, schedule, callback
         )
-        with_recording(training.run, compile, loss, checkpoint, resume)
+        with_recording(training.run, compile, loss, checkpoint, saved)
     except BaseException:
         if state is None or not state.history.losses:  # nothing was trained, so nothing has changed
             for name, thing in before.items():
@@ -158,6 +165,17 @@ def fit(
 #: What `fit` decides of a model before it trains it.
 _DECIDED = ("task", "features", "units", "_raw_units")
 _ABSENT = object()
+
+
+def _take_over(model: Module, saved: dict[str, Any], checkpoint: str | os.PathLike[str]) -> None:
+    """Give the model the units and the task of the training that goes on."""
+    try:
+        if "task" in saved:
+            model.task = Task.from_state(saved["task"])
+        if "units" in saved:
+            model.units = None if saved["units"] is None else Units.from_state(saved["units"])
+    except (AttributeError, ValueError) as error:
+        raise ValueError(f"{checkpoint}: this checkpoint is damaged: {error}") from None
 
 
 def _put_back(model: Module, name: str, thing: Any) -> None:
@@ -290,7 +308,7 @@ def _check_optimizer(optimizer: Any, model: Module) -> None:
 
 
 def _decide(
-    model: Any, table: Table, loss: Loss | None, standardize: bool
+    model: Any, table: Table, numbers: Sequence[int], loss: Loss | None, standardize: bool
 ) -> tuple[Objective, tuple[str, ...]]:
     """Decide task, units and loss; the model has the first two from now on."""
     own_code = not is_our_network(model)
@@ -303,7 +321,7 @@ def _decide(
     if standardize:
         notes = _set_units(model, table, chosen, count)
     if is_ours(chosen):
-        check_targets(chosen, outputs, table.targets, range(len(table)))
+        check_targets(chosen, outputs, table.targets, numbers)
     objective = objective_of(model, chosen, table, as_values)
     if objective.note:
         notes = (*notes, objective.note)
@@ -390,6 +408,7 @@ class _Training:
         #: Whether user's code runs between two gradients, and may change what the model computes.
         self.is_watched = not all(map(is_ours, self._between()))
         self.own_optimizer = not is_ours(type(self.optimizer))
+        self.history = state.history
         self.given = self.optimizer.state_dict()
         self.bar: Any = None
 
@@ -398,10 +417,6 @@ class _Training:
         yield from (type(rule) for rule in _simple_rules(self.rules))
         yield from (function for function in (self.schedule, self.callback) if function)
 
-    @property
-    def history(self) -> History:
-        return self.state.history
-
     # ── Running ───────────────────────────────────────────────────────────────────────────────────────
 
     def run(
@@ -409,9 +424,16 @@ class _Training:
         compile: str | bool,  # noqa: A002
         loss: Loss | None,
         checkpoint: str | os.PathLike[str] | None,
-        resume: bool,
+        saved: dict[str, Any] | None,
     ) -> None:
-        """Train until there is a reason to stop."""
+        """Train until there is a reason to stop.
+
+        Args:
+            compile: how gradients are computed.
+            loss: as `fit` got it.
+            checkpoint: the file to write to, if there is one.
+            saved: what is in it, to go on from.
+        """
         own_code = not (is_our_network(self.state.model) and (loss is None or is_ours(loss)))
         self.is_watched = self.is_watched or own_code
         self.computation = Computation(
@@ -420,8 +442,8 @@ class _Training:
         self.history.backend = self.computation.backend
         if self.computation.reason:
             self._say(f"It is computed Value by Value, not compiled: {self.computation.reason}.")
-        if checkpoint is not None and resume and os.path.exists(checkpoint):
-            self._load(checkpoint)
+        if checkpoint is not None and saved is not None:
+            self._load(checkpoint, saved)
         history, state = self.history, self.state
         ended = history.rule == "callback"
         if not ended:
@@ -459,8 +481,9 @@ class _Training:
             if not self._epoch(started):
                 return
             state.commit()
-            self.bar.set_postfix_str(f"loss {history.losses[-1]:.6f}", refresh=False)
-            self.bar.update()
+            if not self.bar.disable:
+                self.bar.set_postfix_str(f"loss {history.losses[-1]:.6f}", refresh=False)
+                self.bar.update()
             if self.callback:
                 answer = self.callback(history)
                 if _is_true(answer) and not history.rule:
@@ -475,8 +498,9 @@ class _Training:
 
     def _epoch(self, started: float) -> bool:
         """An update for each batch, and a line of the history; unless it all went wrong."""
-        begin, before = self.state.last, self.state.numbers()
-        start = self.state.snapshot() if before != begin.numbers else begin
+        start = self.state.last
+        if self.is_watched and self.state.numbers() != start.numbers:  # a schedule has changed them
+            start = self.state.snapshot()
         while True:
             losses, norms = [], []
             for indices in self._batches(len(self.history)):
@@ -502,7 +526,8 @@ class _Training:
                 self._give_up(NO_SUM)
                 return False
             self._note(loss, ops.mean(*norms), start, started)
-        self.history.changes[-1] = ops.mean(*map(abs, map(sub, self.state.numbers(), before)))
+        changes = map(abs, map(sub, self.state.numbers(), start.numbers))
+        self.history.changes[-1] = math.fsum(changes) / len(self.parameters)
         if self.batch_size < self.n:
             self._ask()
         return True
@@ -655,12 +680,19 @@ class _Training:
         }
 
     def _save(self, checkpoint: str | os.PathLike[str]) -> None:
-        content = {"settings": self._agreed, "lr": self.given["lr"], **self.state.state_dict()}
+        model = self.state.model
+        content = {
+            "settings": self._agreed,
+            "lr": self.given["lr"],
+            "task": model.task.state_dict(),
+            "units": model.units.state_dict() if model.units else None,
+            **self.state.state_dict(),
+        }
         checkpoints.save(checkpoint, content)
 
-    def _load(self, checkpoint: str | os.PathLike[str]) -> None:
-        """Go on from a checkpoint; on an error, nothing has changed."""
-        content = checkpoints.load(checkpoint, self._agreed)
+    def _load(self, checkpoint: str | os.PathLike[str], content: dict[str, Any]) -> None:
+        """Go on from what was in a checkpoint; on an error, nothing has changed."""
+        checkpoints.check_settings(checkpoint, content["settings"], self._agreed)
         try:
             # A schedule, a callback, or the training before it in this process may have changed the rate.
             rates = [*map(real, (content["lr"], content["training"]["optimizer"]["lr"]))]
@@ -670,6 +702,7 @@ class _Training:
                     "what it was begun with, or write to another file"
                 )
             self.state.load_state_dict(content)
+            self.history = self.state.history
         except checkpoints.OtherTrainingError as error:
             raise ValueError(f"{checkpoint}: {error}") from None
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:

@@ -9,16 +9,17 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from microgradlike.engine import Value, real
 from microgradlike.history import History
 from microgradlike.nn import Module
 from microgradlike.optim import Optimizer
+from microgradlike.training.agreement import is_ours
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """A training between two epochs.
 
     Attributes:
@@ -32,8 +33,7 @@ class Snapshot:
     epochs: int
 
 
-@dataclass(frozen=True)
-class Best:
+class Best(NamedTuple):
     """The lowest loss so far, and the snapshot that it was measured at."""
 
     loss: float
@@ -64,6 +64,10 @@ class State:
 
     def __post_init__(self) -> None:
         self.parameters: Sequence[Value] = self.optimizer.parameters
+        own = vars(self.optimizer)
+        self._lists = [name for name in own if isinstance(own[name], list) and name != "parameters"]
+        self._is_plain = is_ours(type(self.optimizer))  # numbers, and lists of numbers
+        self._memo = {id(parameter): parameter for parameter in self.parameters}  # which no copy doubles
         start = self.snapshot()
         self.best = Best(math.inf, start)
         self.best_validation = Best(math.inf, start)
@@ -71,18 +75,25 @@ class State:
 
     def numbers(self) -> tuple[float, ...]:
         """Those of the parameters now."""
-        return tuple([parameter.data for parameter in self.parameters])
+        return tuple(map(_data, self.parameters))
 
     def snapshot(self) -> Snapshot:
         """The training as it is now."""
-        memo = {id(parameter): parameter for parameter in self.parameters}
-        return Snapshot(self.numbers(), _copied(vars(self.optimizer), memo), len(self.history))
+        return Snapshot(self.numbers(), self._copied(vars(self.optimizer)), len(self.history))
+
+    def _copied(self, attributes: dict[str, Any]) -> dict[str, Any]:
+        """The attributes of the optimiser, so that nobody else can change them."""
+        copies = dict(attributes)
+        if self._is_plain:
+            for name in self._lists:
+                copies[name] = copies[name][:]
+            return copies
+        return copy.deepcopy(copies, dict(self._memo))
 
     def restore(self, snapshot: Snapshot) -> None:
         """Put parameters and optimiser back; the history stays."""
-        memo = {id(parameter): parameter for parameter in self.parameters}
-        saved = _copied(snapshot.optimizer, memo)
-        for name in vars(self.optimizer).keys() - saved.keys() - {"parameters"}:
+        saved = self._copied(snapshot.optimizer)
+        for name in vars(self.optimizer).keys() - saved.keys():
             delattr(self.optimizer, name)
         vars(self.optimizer).update(saved)
         for parameter, number in zip(self.parameters, snapshot.numbers):
@@ -122,6 +133,8 @@ class State:
     def _written(self, snapshot: Snapshot) -> dict[str, Any]:
         settings, moments = {}, {}
         for name, thing in snapshot.optimizer.items():
+            if name == "parameters":
+                continue
             if isinstance(thing, list) and len(thing) == len(self.names):
                 moments[name] = dict(zip(self.names, thing))
             else:
@@ -154,7 +167,8 @@ class State:
                 raise ValueError(f"the lowest loss, {lowest.loss}, is none of the history")
         ceiling = real(content["ceiling"])
         for snapshot in (last, best.snapshot, best_validation.snapshot):
-            self.optimizer.check({"optimizer": type(self.optimizer).__name__, **snapshot.optimizer})
+            optimizer = {k: v for k, v in snapshot.optimizer.items() if k != "parameters"}
+            self.optimizer.check({"optimizer": type(self.optimizer).__name__, **optimizer})
         history.backend, history.notes = self.history.backend, self.history.notes
         self.history, self.ceiling = history, ceiling
         self.best, self.best_validation = best, best_validation
@@ -165,7 +179,7 @@ class State:
         parameters = content["parameters"]
         if parameters.keys() != {*self.names}:
             raise ValueError("its parameters are others than those of this training")
-        optimizer = dict(content["optimizer"])
+        optimizer = {**content["optimizer"], "parameters": self.parameters}
         for name, moments in content["moments"].items():
             if moments.keys() != {*self.names}:
                 raise ValueError(f"its {name} are of other parameters than those of this training")
@@ -211,19 +225,4 @@ def _whole(number: Any) -> int:
     return number
 
 
-def _copied(attributes: dict[str, Any], memo: dict[int, Any]) -> dict[str, Any]:
-    """The attributes of an optimiser but its parameters, which nobody else can change."""
-    copies = {}
-    for name, thing in attributes.items():
-        if name == "parameters":
-            continue
-        if type(thing) in _NEVER_CHANGE:
-            copies[name] = thing
-        elif type(thing) in {list, tuple} and {*map(type, thing)} <= _NEVER_CHANGE:
-            copies[name] = thing[:]
-        else:
-            copies[name] = copy.deepcopy(thing, dict(memo))
-    return copies
-
-
-_NEVER_CHANGE = {float, int, bool, str, type(None)}
+_data = attrgetter("data")
