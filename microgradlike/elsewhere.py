@@ -279,12 +279,11 @@ OF_A_VALUE |= {name: f"mg.{there}(v, …), of several Values" for name, there in
 OF_A_VALUE |= {name: f"mg.{name}: see help(mg.{name})" for name in ("pow", "clip", "dot")}
 
 #: Attributes that any Value takes, on any Python: an optimiser written by hand keeps its state in them.
-NOTES = tuple(
-    (
-        "m v t s g m_hat v_hat velocity momentum momentum_buffer exp_avg exp_avg_sq square_avg grad_avg "
-        "grad_sq cache buffer state steps history last_grad prev_grad last_step moment1 moment2 "
-        "mean_square rms mask frozen decay lr note notes tag color"
-    ).split(" ")
+NOTES = (
+    *("m", "v", "t", "s", "g", "m_hat", "v_hat", "velocity", "momentum", "momentum_buffer", "exp_avg"),
+    *("exp_avg_sq", "square_avg", "grad_avg", "grad_sq", "cache", "buffer", "state", "steps", "history"),
+    *("last_grad", "prev_grad", "last_step", "moment1", "moment2", "mean_square", "rms", "mask", "frozen"),
+    *("decay", "lr", "note", "notes", "tag", "color"),
 )
 
 

@@ -57,7 +57,7 @@ def _operator(op: Op) -> "tuple[_Operator, _Operator]":
 
 
 def _is_array(operand: Any) -> bool:
-    """Whether it is an array of numpy, or a Series of pandas: these go through their elements themselves."""
+    """Whether it is an array of numpy, or a Series of pandas: these go through their own elements."""
     kind = type(operand)
     return (
         hasattr(kind, "__array_ufunc__")

@@ -402,9 +402,9 @@ def test_bad_classes(logits: Any, target: Any, error: type[Exception], message: 
 
 # ── One contract for all ──────────────────────────────────────────────────────────────────────────────
 
-PROBABILITIES = (binary_cross_entropy, binary_cross_entropy_with_logits)
+OF_PROBABILITIES = (binary_cross_entropy, binary_cross_entropy_with_logits)
 WRONG_TARGETS: list[tuple[Callable[..., Value], float]] = [
-    *((loss, t) for loss in PROBABILITIES for t in (-1.0, 2.0, 1.0000001, -1e-300, math.nan, math.inf)),
+    *((loss, t) for loss in OF_PROBABILITIES for t in (-1.0, 2.0, 1.0000001, -1e-300, math.nan, math.inf)),
     *((hinge_loss, t) for t in (0.0, 0.5, -0.9999999, math.nan, math.inf)),
 ]
 
@@ -423,7 +423,7 @@ def test_a_target_without_a_meaning_is_refused_by_all(loss: Any, t: float, form:
 
 
 def test_a_wrong_target_is_answered_with_what_to_write() -> None:
-    for loss in PROBABILITIES:
+    for loss in OF_PROBABILITIES:
         with pytest.raises(ValueError, match=r"for -1 and 1 write \(t \+ 1\) / 2, or take hinge_loss$"):
             loss(Value(0.5), -1)
     with pytest.raises(ValueError, match=r"not t2 = 0: for 0 and 1 write 2 \* t - 1$"):

@@ -416,7 +416,8 @@ def test_attributes_and_weak_references_of_a_value_that_a_user_makes() -> None:
     del v.whatever
     with pytest.raises(AttributeError, match="whatever"):
         v.whatever
-    assert weakref.ref(v)() is v
+    alive: Any = weakref.ref(v)()
+    assert alive is v
     for twin in (copy.copy(v), copy.deepcopy(v), pickle.loads(pickle.dumps(v))):
         assert (twin.m, twin.history, twin.name, twin.data) == (0.5, [1], "v", 2.0)
         twin.other = 1
@@ -426,7 +427,9 @@ def test_attributes_and_weak_references_of_a_value_that_a_user_makes() -> None:
 @pytest.mark.parametrize("make", [lambda: Value(2.0) * 3.0, lambda: MLP(2, [1]).parameters()[0]])
 def test_notes_and_weak_references_of_any_value(make: Any) -> None:
     v = make()
-    assert weakref.ref(v)() is v
+    alive: Any = weakref.ref(v)()
+    assert alive is v
+    del alive
     assert not hasattr(v, "m")
     v.m = v.velocity = 1.5
     v.m += 1.0
