@@ -131,7 +131,10 @@ class Value(NamesFromElsewhere):
     evaluation: tuple[float, ...]
 
     def __init__(self, data: SupportsFloat, name: str = "", *, label: str = "") -> None:
-        name = name or label
+        if label:
+            if name:
+                raise TypeError(f"name and label are one: {name!r:.60} and {label!r:.60} are two")
+            name = label
         if type(name) is not str:
             raise TypeError(f"the name of a Value is a string, not {name!r:.60}")
         self.data = data if type(data) is float else real(data)

@@ -401,6 +401,8 @@ def test_the_lecture_s_labels_operands_and_operations() -> None:
         "tanh",
     ]
     assert (a + a)._prev == {a}
+    with pytest.raises(TypeError, match="'a' and 'b' are two"):
+        Value(1.0, "a", label="b")
     for name in ("_prev", "_op"):
         with pytest.raises(AttributeError):
             setattr(L, name, None)
