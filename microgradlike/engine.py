@@ -81,8 +81,9 @@ _ATTRIBUTES = ("__dict__",) if sys.version_info >= (3, 13) else ()
 class Value(NamesFromElsewhere):
     """A number that remembers how it was made.
 
-    It behaves like a float, with the numbers and the exceptions of `float` and `math`; only ``==`` and
-    ``hash`` are those of identity, since nodes live in sets. ``float(v)`` leaves the graph, and so does
+    It behaves like a float, with the numbers and the exceptions of `float` and `math`, ``%`` included; only
+    ``==`` and ``hash`` are those of identity, since nodes live in sets: ``a.data == b.data`` compares
+    numbers. ``float(v)`` leaves the graph, and so does
     what calls it: write ``v.exp()`` or `microgradlike.exp(v)`, not ``math.exp(v)``.
 
     Args:
@@ -201,8 +202,10 @@ class Value(NamesFromElsewhere):
             for value in inner:
                 value.grad = 0.0
             self.grad = 1.0
+            # This is the loop of `gradients`, to the same bits. Here the gradients are attributes, and
+            # nothing is called twice for a node, so it takes about half the time.
             node: Any  # of which we know that it has an operation
-            for node in reversed(inner):  # node.propagate(), without the call
+            for node in reversed(inner):
                 grad = node.grad
                 partials = node.op.partials(*node.evaluation)
                 i = 0
@@ -254,6 +257,7 @@ class Value(NamesFromElsewhere):
     __sub__, __rsub__ = _operator(ops.sub)
     __mul__, __rmul__ = _operator(ops.mul)
     __truediv__, __rtruediv__ = _operator(ops.div)
+    __mod__, __rmod__ = _operator(ops.mod)
     _pow, __rpow__ = _operator(ops.pow)
 
     def __pow__(self, exponent: SupportsFloat) -> "Value":
@@ -640,6 +644,30 @@ def check_data(values: Iterable[Value]) -> bool:
 
 
 # ── Reading the graph ─────────────────────────────────────────────────────────────────────────────────
+
+
+def gradients(root: Value) -> dict[Value, float]:
+    """∂root/∂v for every value v that the root was made from: the chain rule, and nothing else.
+
+    These are the numbers that ``root.backward()`` computes, to the same bits, in the order of
+    `topological_order`. No ``grad`` is read or written. A `Constant` has no gradient.
+
+    >>> w, x = Value(-3.0, name="w"), Value(2.0, name="x")
+    >>> L = (w * x + 7) ** 2
+    >>> gradients(L)[w]
+    4.0
+    >>> w.grad is NOT_COMPUTED
+    True
+    """
+    order = topological_order(root)
+    gradient = dict.fromkeys(order, 0.0)
+    gradient[root] = 1.0
+    # Results come before operands: when a node's turn comes, its gradient is complete.
+    for node in reversed(order):
+        for parent, partial in zip(node.parents, node.partials):
+            if parent in gradient:
+                gradient[parent] += partial * gradient[node]
+    return gradient
 
 
 def topological_order(*roots: Value) -> list[Value]:

@@ -117,14 +117,7 @@ def mse_loss(y: Numbers, t: Numbers) -> Value:
     >>> mse_loss([Value(1.0), Value(2.0)], [1.0, 4.0]).data
     2.0
     """
-    return _of_all(ops.mean, [_squared(y - t) for y, t in _pairs("mse_loss", y, t)])
-
-
-def _squared(difference: Value) -> Value:
-    try:
-        return difference**2
-    except OverflowError:  # which a float's own product does not raise
-        return difference * difference
+    return _of_all(ops.mean, [record(ops.square, (y - t,)) for y, t in _pairs("mse_loss", y, t)])
 
 
 def binary_cross_entropy(p: Numbers, t: Numbers) -> Value:

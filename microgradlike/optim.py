@@ -13,11 +13,12 @@
 import copy
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
 from microgradlike.checks import real
 from microgradlike.engine import NOT_COMPUTED, Value
+from microgradlike.transaction import attempt, forget_gradients, snapshot, write
 
 
 class Optimizer(ABC):
@@ -46,6 +47,15 @@ class Optimizer(ABC):
     1.5
     """
 
+    #: The attributes that a step changes, if they are numbers and lists of numbers. A class that does not
+    #: say so itself, such as a user's, has None: `step` then keeps all attributes, which takes longer.
+    _changing: ClassVar[Sequence[str] | None] = None
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "_changing" not in vars(cls):
+            cls._changing = None
+
     def __init__(self, parameters: Iterable[Value], lr: float) -> None:
         if not isinstance(parameters, Iterable):
             raise TypeError("an optimizer needs the parameters: SGD(model.parameters(), lr=0.1)")
@@ -71,11 +81,12 @@ class Optimizer(ABC):
         >>> w.grad
         0.0
         """
-        for parameter in self.parameters:
-            parameter.grad = NOT_COMPUTED
+        forget_gradients(self.parameters)
 
     def step(self) -> None:
         """Move every parameter once, by the gradient it has now; one without a gradient stays.
+
+        If an update raises, or is interrupted, the parameters and the optimizer are as they were before.
 
         Raises:
             RuntimeError: none of them has a gradient.
@@ -86,15 +97,23 @@ class Optimizer(ABC):
         >>> w.data
         1.0
         """
-        if not any(map(_has_gradient, self.parameters)):
+        attempt(self._move, snapshot(self.parameters, self, self._changing))
+
+    def _move(self) -> None:
+        self.steps += 1
+        moves = False
+        i = 0
+        for parameter in self.parameters:
+            grad = parameter.grad
+            if grad is not NOT_COMPUTED and grad is not None:  # as PyTorch passes over what has none
+                self.update(i, parameter)
+                moves = True
+            i += 1  # noqa: SIM113  # enumerate takes longer
+        if not moves:
             raise RuntimeError(
                 "no parameter has a gradient, so none would move: call loss.backward() before "
                 "optimizer.step(), of a loss that is computed from these parameters"
             )
-        self.steps += 1
-        for i, parameter in enumerate(self.parameters):
-            if _has_gradient(parameter):  # as PyTorch passes over what has none
-                self.update(i, parameter)
 
     def state_dict(self) -> dict[str, Any]:
         """The settings and what was gathered over the steps, as numbers and lists that JSON can hold.
@@ -123,9 +142,11 @@ class Optimizer(ABC):
         0.25
         """
         own = self.check(state)
+        del own["optimizer"]
+        attributes = {}
         for name, mine in own.items():
-            if name != "optimizer":
-                setattr(self, name, _as(mine, state[name]))
+            attributes[name] = _as(mine, copy.deepcopy(state[name]))
+        write((), (), self, **attributes)
 
     def check(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """Refuse what `state_dict` of such an optimizer cannot have given, as `load_state_dict` says.
@@ -205,6 +226,8 @@ class SGD(Optimizer):
     1.0
     """
 
+    _changing = ("steps", "velocities")
+
     def __init__(
         self,
         parameters: Iterable[Value],
@@ -232,7 +255,9 @@ class SGD(Optimizer):
         return own
 
     def update(self, i: int, parameter: Value) -> None:
-        gradient = _decayed(parameter, self.weight_decay)
+        gradient = parameter.grad
+        if self.weight_decay:  # 0 · ∞, which is no number, would add to it
+            gradient += self.weight_decay * parameter.data
         if self.momentum:
             before = self.velocities[i]
             if before is None:  # the first velocity is the gradient, undampened, as in PyTorch
@@ -271,6 +296,8 @@ class Adam(Optimizer):
     1.9
     """
 
+    _changing = ("steps", "updates", "means", "squares")
+
     def __init__(
         self,
         parameters: Iterable[Value],
@@ -308,7 +335,10 @@ class Adam(Optimizer):
         return own
 
     def update(self, i: int, parameter: Value) -> None:
-        self.move(i, parameter, _decayed(parameter, self.weight_decay))
+        gradient = parameter.grad
+        if self.weight_decay:
+            gradient += self.weight_decay * parameter.data
+        self.move(i, parameter, gradient)
 
     def move(self, i: int, parameter: Value, gradient: float) -> None:
         """Algorithm 1 of the paper, for one parameter.
@@ -349,6 +379,8 @@ class AdamW(Adam):
     1.8
     """
 
+    _changing = ("steps", "updates", "means", "squares")
+
     def __init__(
         self,
         parameters: Iterable[Value],
@@ -363,16 +395,6 @@ class AdamW(Adam):
         if self.weight_decay:  # 0 · ∞ is no number
             parameter.data -= self.lr * self.weight_decay * parameter.data
         self.move(i, parameter, parameter.grad)
-
-
-def _has_gradient(parameter: Value) -> bool:
-    """Whether it has been computed; None is what some clear it with."""
-    return parameter.grad is not NOT_COMPUTED and parameter.grad is not None
-
-
-def _decayed(parameter: Value, weight_decay: float) -> float:
-    """Its gradient, with what weight decay adds to it; 0 · ∞, which is no number, adds nothing."""
-    return parameter.grad + weight_decay * parameter.data if weight_decay else parameter.grad
 
 
 def _alike(mine: Any, there: Any) -> bool:

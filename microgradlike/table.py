@@ -63,6 +63,19 @@ class Table:
         """The targets as people write them: the name of each example's class, or its number."""
         return [self.classes[t] if self.classes and isinstance(t, int) else t for t in self.targets]
 
+    def copy(self) -> Self:
+        """The same examples, in lists of their own.
+
+        >>> table = Table("", ["a"], [[1.0]], [0])
+        >>> other = table.copy()
+        >>> table.rows[0][0] = 5.0
+        >>> other.rows
+        [[1.0]]
+        """
+        rows = [row[:] for row in self.rows]
+        targets = [t[:] if isinstance(t, list) else t for t in self.targets]
+        return replace(self, features=[*self.features], rows=rows, targets=targets, classes=[*self.classes])
+
     def arranged(self, features: Sequence[str]) -> Self:
         """The same columns in this order; where nobody named them, on one side or the other, as they are.
 

@@ -14,11 +14,14 @@ PACKAGE = Path(mg.__file__).parent
 
 # A file imports only from floors below its own.
 FLOORS = [
-    {"notation", "files", "receipts", "elsewhere", "checks", "elementwise", "task"},
-    {"ops"},
+    {"notation", "files", "elsewhere", "checks", "elementwise", "task", "saving"},
+    {"naming"},
+    {"ops", "receipts"},
     {"engine"},
-    {"functions", "table", "history", "units"},
-    {"nn", "losses", "optim", "formula", "gradcheck", "hand", "paths", "toys"},
+    {"functions", "table", "history", "transaction", "units"},
+    {"parameters"},
+    {"architecture"},
+    {"nn", "losses", "optim", "formula", "gradcheck", "hand", "paths", "toys", "flatness"},
     {"label", "picture", "data", "stop"},
     {"sketch", "report", "plot", "player", "examine", "evaluate"},
     {"draw", "diagnose", "compile.batch", "compile.names", "compile.ieee", "compile.writing"},
