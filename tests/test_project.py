@@ -25,7 +25,7 @@ FLOORS = [
     {"label", "picture", "data", "stop"},
     {"sketch", "report", "plot", "player", "examine", "evaluate"},
     {"draw", "diagnose", "compile.batch", "compile.names", "compile.ieee", "compile.writing"},
-    {"steps", "explain", "ripple", "compile.scalars", "compile.trace"},
+    {"steps", "explain", "ripple", "compile.scalars", "compile.trace", "compile.tails"},
     {
         "compile.schedule",
         "compile.python",
@@ -39,7 +39,8 @@ FLOORS = [
     {"compile.numpy"},
     {"compile.program"},
     {"compile.__init__"},
-    {"training.__init__", "training.agreement", "training.checkpoints"},
+    {"training.__init__", "training.surroundings", "training.checkpoints"},
+    {"training.agreement"},
     {"training.task", "training.objective", "training.state"},
     {"training.gradients"},
     {"training.loop"},
