@@ -77,7 +77,9 @@ class Op:
                     return operand.apply(self, operands)
                 others = True
         try:
-            if others:  # first, since numpy's whole numbers go round where they are too large for their type
+            if (
+                others
+            ):  # first, since numpy's whole numbers go round where they are too large for their type
                 return float(self.forward(*map(real, operands)))
             return float(self.forward(*operands))
         except (TypeError, ValueError, ArithmeticError) as error:

@@ -73,7 +73,10 @@ READINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "hessian": (product, lambda p: numbers(mg.hessian(*p))),
     "jvp": (product, lambda p: mg.jvp(p[0], p[1], [1.0, 2.0])),
     "gradcheck": (lambda: None, lambda _: str(mg.gradcheck(f, [1.5, 0.5]))),
-    "gradcheck of a grad": (lambda: None, lambda _: str(mg.gradcheck(lambda x: mg.grad(x**3, [x])[0], [1.5]))),
+    "gradcheck of a grad": (
+        lambda: None,
+        lambda _: str(mg.gradcheck(lambda x: mg.grad(x**3, [x])[0], [1.5])),
+    ),
     "gradcheck that fails": (lambda: None, lambda _: wrong_derivative()),
     "fit": (lambda: None, lambda _: trained("auto")),
     "fit, eager": (lambda: None, lambda _: trained(False)),
