@@ -104,6 +104,15 @@ class State:
         self.last = snapshot or self.snapshot()
         self._kept = self.best, self.best_validation, self.ceiling
 
+    def mark(self) -> tuple[Any, ...]:
+        """The training after the last whole epoch, for `return_to`."""
+        return self.last, self._kept
+
+    def return_to(self, mark: tuple[Any, ...]) -> None:
+        """Forget what came after an epoch that was marked."""
+        self.last, self._kept = mark
+        self.roll_back()
+
     def roll_back(self) -> None:
         """Forget what came after the last whole epoch."""
         self.history.cut(self.last.epochs)

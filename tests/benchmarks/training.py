@@ -59,9 +59,7 @@ def train(task: str, own_loss: bool) -> tuple[float, float]:
     clock: list[float] = []
     start = time.process_time()
     # A schedule of the package's own would be no user's code; a callback is, so the clock is in the data.
-    history = mg.fit(
-        model, data, loss=loss, optimizer=optimizer, epochs=1, progress=False, **options
-    )
+    history = mg.fit(model, data, loss=loss, optimizer=optimizer, epochs=1, progress=False, **options)
     clock.append(time.process_time() - start)
     start = time.process_time()
     mg.fit(model, data, loss=loss, optimizer=optimizer, epochs=epochs, progress=False, **options)
@@ -94,7 +92,9 @@ def main() -> None:
         print(json.dumps(train(task, own_loss == "1")))
         return
     trees = [HERE] if arguments.before is None else [arguments.before.resolve(), HERE]
-    print(f"{'training':8} {'loss':9} {'first epoch, ms':>24} {'ratio':>6} {'an epoch, ms':>24} {'ratio':>6}")
+    print(
+        f"{'training':8} {'loss':9} {'first epoch, ms':>24} {'ratio':>6} {'an epoch, ms':>24} {'ratio':>6}"
+    )
     for own_loss in (False, True):
         for task in TASKS:
             times = [[child(tree, task, own_loss) for tree in trees] for _ in range(arguments.rounds)]

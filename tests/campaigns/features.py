@@ -8,8 +8,10 @@ losses, validation losses, what ended it and when, predictions and accuracy, and
 saved or that a checkpoint resumed. The table says how many cells were tried, and how many differ.
 """
 
+# ruff: noqa: PLW0108  # a lambda around a loss is what users write, and is told from the loss
 import argparse
 import functools
+import importlib
 import itertools
 import logging
 import math
@@ -326,6 +328,9 @@ def by_hand(job: Job) -> Result:
             return plain(z, t), reported.data
         return reported / constant, reported.data
 
+    def validate() -> float:
+        return sum(losses_of(i)[1] for i in held) / len(held) if held else math.inf
+
     def outputs() -> list[list[float]]:
         return [[float(v) for v in call(x)] for x in rows]
 
@@ -350,7 +355,7 @@ def by_hand(job: Job) -> Result:
                 mg.mean(loss for loss, _ in results).backward()
                 reports += [report for _, report in results]
                 if job.batch_size is None:
-                    validation = held and sum(losses_of(i)[1] for i in held) / len(held)
+                    validation = validate()
                     result.rule = stopped(job, [*result.losses, sum(reports) / len(order)],
                                           [*result.validation, validation])  # fmt: skip
                 if not result.rule:
@@ -361,7 +366,7 @@ def by_hand(job: Job) -> Result:
                 best = (result.losses[-1], started)
             if held:
                 if job.batch_size is not None:
-                    validation = sum(losses_of(i)[1] for i in held) / len(held)
+                    validation = validate()
                 result.validation.append(validation)
                 if validation < best_validation[0]:
                     best_validation = (validation, measured)
@@ -404,9 +409,9 @@ def stopped(job: Job, losses: Sequence[float], validation: Sequence[float]) -> s
         if rule == "TargetLoss" and losses[-1] < target_loss(job):
             return "TargetLoss"
         watched, patience = (losses, 2) if rule == "NoProgress" else (validation, 1)
-        if rule != "TargetLoss" and len(watched) > patience:
-            if min(watched[-patience:]) >= min(watched[:-patience]):
-                return "NoProgress" if rule == "NoProgress" else "ValidationRises"
+        rises = len(watched) > patience and min(watched[-patience:]) >= min(watched[:-patience])
+        if rule != "TargetLoss" and rises:
+            return "NoProgress" if rule == "NoProgress" else "ValidationRises"
     return ""
 
 
@@ -416,12 +421,13 @@ def stopped(job: Job, losses: Sequence[float], validation: Sequence[float]) -> s
 def shaped_data(job: Job, rows: Any, targets: Any, swapped: bool = False) -> Any:
     """The examples in the form of the job."""
     if job.form == "frame":
-        import pandas
-
+        pandas: Any = importlib.import_module("pandas")
         frame = pandas.DataFrame({"width": [x[0] for x in rows], "height": [x[1] for x in rows]})
         if swapped:
             frame = frame[["height", "width"]]
-        return frame, (pandas.DataFrame(targets) if job.targets == "two outputs" else pandas.Series(targets))
+        return frame, (
+            pandas.DataFrame(targets) if job.targets == "two outputs" else pandas.Series(targets)
+        )
     if job.form == "generators":
         return iter([iter(x) for x in rows]), (t for t in targets)
     if job.form == "arrays":
@@ -450,7 +456,7 @@ def by_fit(job: Job, how: Any, folder: Path) -> Result:
             optimizer.lr *= 0.7
         return job.callback == "ends" and len(history) == 6
 
-    rules = {
+    rules: dict[str, Callable[[], Any]] = {
         "TargetLoss": lambda: TargetLoss(target_loss(job)),
         "NoProgress": lambda: NoProgress(2),
         "ValidationRises": lambda: ValidationRises(1, restore_best=False),
@@ -509,7 +515,11 @@ def by_fit(job: Job, how: Any, folder: Path) -> Result:
             other = model_of(job)
             other.load(saved)
             result.saved = listed(other.outputs(shown(job, rows)))
-            if job.targets in CLASSES and job.callback != "ends" and other.predict(rows) != by_outputs(job, result.saved):
+            if (
+                job.targets in CLASSES
+                and job.callback != "ends"
+                and other.predict(rows) != by_outputs(job, result.saved)
+            ):
                 result.error = "the saved model predicts something else than its outputs"
         if job.targets in CLASSES:
             result.predictions = model.predict(shown(job, rows))
@@ -540,11 +550,12 @@ def difference(expected: Result, result: Result, job: Job) -> str:
     if result.error:
         return result.error
     if (result.rule, len(result.losses)) != (expected.rule, len(expected.losses)):
-        return (
-            f"{result.rule} after {len(result.losses)} epochs for {expected.rule} after {len(expected.losses)}"
-        )
+        count = len(expected.losses)
+        return f"{result.rule} after {len(result.losses)} epochs for {expected.rule} after {count}"
     for name in ("outputs", "saved"):
-        for i, (ours, theirs) in enumerate(zip(getattr(result, name), getattr(expected, name), strict=True)):
+        for i, (ours, theirs) in enumerate(
+            zip(getattr(result, name), getattr(expected, name), strict=True)
+        ):
             if not all(map(close, ours, theirs)):
                 return f"{name} of row {i}: {ours} for {theirs}"
     for name in ("losses", "validation"):
