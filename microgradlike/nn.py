@@ -18,15 +18,15 @@ import json
 import math
 import os
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, SupportsFloat
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, ClassVar, Self, SupportsFloat
 
-from microgradlike import ops
+from microgradlike import ops, saving
+from microgradlike.architecture import difference, settings
 from microgradlike.engine import (
-    NOT_COMPUTED,
     Constant,
     Value,
     as_inputs,
@@ -37,8 +37,10 @@ from microgradlike.engine import (
 )
 from microgradlike.files import write_atomically
 from microgradlike.ops import Op
+from microgradlike.parameters import Parameterized
 from microgradlike.table import arranged_rows
 from microgradlike.task import Task
+from microgradlike.transaction import write
 from microgradlike.units import Units
 
 __all__ = ["ACTIVATIONS", "MLP", "Layer", "Module", "Neuron", "load"]
@@ -61,7 +63,15 @@ ACTIVATIONS: dict[str, tuple[Op | None, tuple[float, ...]]] = {
 
 _stream = random.Random(3)  # for neurons and layers of their own: each gets other weights
 
-_FORMAT, _VERSIONS = "microgradlike model", (1, 2)  # a file of version 1 has no units
+_FORMAT, _VERSION = "microgradlike model", 2
+#: Version 1 had no units and no check sum, and said little of the architecture.
+_VERSIONS = {1, 2}
+
+#: What a file says besides the architecture of the model.
+_NO_ARCHITECTURE = {
+    *("format", "version", "checksum", "parameters"),
+    *("features", "classes", "threshold", "units", "scaling"),
+}
 
 
 def __dir__() -> list[str]:
@@ -78,11 +88,14 @@ if not TYPE_CHECKING:
         raise missing(f"module {__name__!r}", name, __all__, otherwise)
 
 
-class Module:
+class Module(Parameterized):
     """What has parameters: a network, a layer, a neuron, or a model of your own.
 
-    In a subclass, every attribute that is a leaf `Value`, a `Module`, or a list, tuple or dict of such,
-    holds parameters.
+    In a subclass, also in one of a network, a layer or a neuron, every leaf `Value` in an attribute is a
+    parameter; and so are those in an attribute that is a `Module`, or a list, tuple, deque, dict or array
+    of Values and modules. A set is refused, since it has no order. An object of another kind is not looked
+    into, and a warning says so if there is a Value in it. A Value that only a function's closure holds is
+    not found: keep it in an attribute, too.
 
     Attributes:
         task: which classes the outputs stand for, a `microgradlike.task.Task`; `fit` decides it.
@@ -126,35 +139,6 @@ class Module:
     @threshold.setter
     def threshold(self, threshold: float | None) -> None:
         self.task = replace(self.task, threshold=threshold)
-
-    def named_parameters(self) -> list[tuple[str, Value]]:
-        """Pairs of a unique name and a parameter, in a fixed order."""
-        names: dict[Value, str] = {}
-        for name, parameter in _find_parameters(vars(self)):
-            names.setdefault(parameter, name)  # a parameter that is shared counts once
-        return [(name, parameter) for parameter, name in names.items()]
-
-    def parameters(self) -> list[Value]:
-        """The Values that training changes, in the order of `named_parameters`.
-
-        >>> len(MLP(2, [2, 1]).parameters())
-        9
-        """
-        return [parameter for _, parameter in self.named_parameters()]
-
-    def zero_grad(self) -> None:
-        """Forget the gradients of all parameters, before the next backward pass adds to them.
-
-        >>> neuron = Neuron(2, nonlin=False)
-        >>> neuron([3.0, 5.0]).backward()
-        >>> [w.grad for w in neuron.parameters()]
-        [3.0, 5.0, 1.0]
-        >>> neuron.zero_grad()
-        >>> [w.grad for w in neuron.parameters()]
-        [0.0, 0.0, 0.0]
-        """
-        for parameter in self.parameters():
-            parameter.grad = NOT_COMPUTED
 
     def class_of(self, outputs: Any) -> int:
         """The number of the class that the outputs for one example stand for.
@@ -257,6 +241,10 @@ class Module:
         >>> model([3.0, 2.0]).data
         1.5
         """
+        write(*self._numbers(state))
+
+    def _numbers(self, state: Mapping[str, SupportsFloat]) -> tuple[list[Value], list[float]]:
+        """The parameters, and for each its number in a state; the errors are those of `load_state_dict`."""
         if not isinstance(state, Mapping):
             raise TypeError(f"a dict of names and numbers is needed, not {state!r:.60}")
         parameters = dict(self.named_parameters())
@@ -264,24 +252,37 @@ class Module:
             raise KeyError(f"no number for {_some(missing)}")
         if unknown := [name for name in state if name not in parameters]:
             raise KeyError(f"the model has no parameter {_some(unknown)}; it has {_some(list(parameters))}")
-        numbers = {name: _finite(name, state[name]) for name in parameters}
-        for name, parameter in parameters.items():
-            parameter.data = numbers[name]
+        return [*parameters.values()], [_finite(name, state[name]) for name in parameters]
+
+    #: Attributes that `describe` says otherwise, or that are no settings.
+    _known: ClassVar[frozenset[str]] = frozenset({"features", "task", "units"})
 
     def describe(self) -> dict[str, Any]:
-        """What a file must agree with, besides the parameters, to be of this model."""
-        return {"model": type(self).__name__}
+        """The architecture: what a file must agree with, besides the parameters, to be of this model.
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+        Of a class of your own it is the name of the class, the modules in it, and its settings: attributes
+        that are numbers, texts, functions, or short lists and dicts of these. Attributes whose names begin
+        with an underscore are none.
+        """
+        return self._describe({id(self)})
+
+    def _describe(self, seen: set[int]) -> dict[str, Any]:
+        """The same, without what is in the modules with these ids, which are being described."""
+        return {"model": type(self).__name__} | settings(self, self._known, seen)
+
+    def save(self, path: str | os.PathLike[str], *, force: bool = False) -> None:
         """Write the model to a JSON file: whole, or not at all.
 
-        The numbers are written so that loading gives the same bits.
+        The numbers are written so that loading gives the same bits. What is written passes all checks that
+        `load` makes.
 
         Args:
             path: of the file, which is made or replaced.
+            force: whether to replace a file that is read-only.
 
         Raises:
-            ValueError: a parameter is not finite.
+            ValueError: a parameter is not finite, or the features, the classes or the threshold are none
+                that `load` would take.
             OSError: the file cannot be written; an earlier file of that name stays as it is.
 
         >>> import os, tempfile
@@ -295,42 +296,65 @@ class Module:
         >>> same, model.state_dict() == same.state_dict() == other.state_dict()
         (MLP(2, [2, 1], activation='relu', output_activation='linear'), True)
         """
-        state = {name: _finite(name, number) for name, number in self.state_dict().items()}
-        content = {"format": _FORMAT, "version": _VERSIONS[-1], **self.describe()}
+        content = self.describe()
         if self.features:
             content["features"] = [*self.features]
         content |= self.task.state_dict()
         if self.units:
             content["units"] = self.units.state_dict()
-        write_atomically(path, json.dumps({**content, "parameters": state}, indent=1) + "\n")
+        content["parameters"] = {name: _finite(name, number) for name, number in self.state_dict().items()}
+        try:
+            text = saving.document(_FORMAT, _VERSION, content, indent=1)
+            written = _checked(saving.parse(text, path, _FORMAT, _VERSIONS))
+            self._compare(written)
+        except ValueError as error:
+            raise ValueError(f"{path}: not saved, since it could not be loaded: {error}") from None
+        write_atomically(path, text, force=force)
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Set the parameters to those of a file that `save` wrote; on an error the model stays as it was.
 
-        The features, the task and the units are taken over too. The example of `save` shows it.
+        The features, the task and the units are taken over too. The example of `save` shows it. A file
+        without a check sum, such as one written by hand, gives a warning.
 
         Args:
             path: of the file.
 
         Raises:
-            ValueError: the file is cut off, not a model, of another version, or of another model; the
-                message says which.
+            ValueError: the file is cut off, damaged, not a model, of another version, or of another model;
+                the message says which.
             OSError: the file cannot be read.
         """
         self._take(path, _read_model(path))
 
     def _take(self, path: str | os.PathLike[str], content: dict[str, Any]) -> None:
-        for key, mine in self.describe().items():
-            if content.get(key) != mine:
-                raise ValueError(
-                    f"{path}: its {key} is {content.get(key)!r:.60}, that of this model {mine!r:.60}"
-                )
         try:
-            self.load_state_dict(content["parameters"])
+            self._compare(content)
+            parameters, numbers = self._numbers(content["parameters"])
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}: {error.args[0]!s:.200}") from None
-        self.features, self.task = content.get("features", ()), Task.from_state(content)
-        self.units, self._raw_units = content.get("units"), content.get("scaling")
+            raise ValueError(f"{path}: {error.args[0]!s:.300}") from None
+        saving.verify(content, path)
+        write(
+            parameters,
+            numbers,
+            self,
+            features=content.get("features", ()),
+            task=Task.from_state(content),
+            units=content.get("units"),
+            _raw_units=content.get("scaling"),
+        )
+
+    def _compare(self, content: Mapping[str, Any]) -> None:
+        """Refuse a file of a model of another architecture."""
+        mine = json.loads(json.dumps(self.describe()))
+        theirs = {name: thing for name, thing in content.items() if name not in _NO_ARCHITECTURE}
+        if content["version"] == 1:
+            mine = {name: mine[name] for name in theirs if name in mine}
+            if theirs.get("model") == "MLP" and isinstance(self, MLP):  # as subclasses were called, too
+                mine["model"] = "MLP"
+        if found := difference(mine, theirs):
+            where, own, other = found
+            raise ValueError(f"its {where} is {other}, that of this model {own}")
 
 
 class Neuron(Module):
@@ -374,8 +398,9 @@ class Neuron(Module):
         limit = _initial_limit(self.activation, _positive(inputs, "inputs"), outputs, last)
         rng = rng or _stream
         *weights, bias = _parameter_names(number, inputs)
-        self.w = [Value(rng.uniform(-limit, limit), name) for name in weights]
-        self.b = Value(0.0, bias)
+        # Leaves of the lightest kind: a graph of one kind of node is read faster than one of two.
+        self.w = as_inputs([rng.uniform(-limit, limit) for _ in weights], weights)
+        [self.b] = as_inputs([0.0], [bias])
 
     def __call__(self, x: Sequence[SupportsFloat]) -> Value:
         return self.activate(_inputs(x, numbered("x", len(self.w)), self))
@@ -394,12 +419,19 @@ class Neuron(Module):
         """Whether there is an activation, in micrograd's word."""
         return self.activation != "linear"
 
-    def parameters(self) -> list[Value]:
-        return [*self.w, self.b]
+    _known = Module._known | {"number", "name", "activation", "w", "b"}
 
-    def named_parameters(self) -> list[tuple[str, Value]]:
+    def _describe(self, seen: set[int]) -> dict[str, Any]:
+        about = {"model": type(self).__name__, "inputs": len(self.w), "activation": self.activation}
+        return about | settings(self, self._known, seen)
+
+    def _textbook(self, attribute: str, items: Sequence[Any]) -> str:
         # Not the names of the Values: those are for pictures, and anyone's to change.
-        return list(zip(_parameter_names(self.number, len(self.w)), self.parameters()))
+        if attribute == "b" and not items:
+            return f"b{self.number}"
+        if attribute == "w" and len(items) == 1:
+            return _weight_name(self.number, len(self.w), items[0] + 1)
+        return ""
 
     def __repr__(self) -> str:
         return f"Neuron({len(self.w)}, activation={self.activation!r})"
@@ -418,6 +450,21 @@ class Layer(Module):
     >>> [h.name for h in Layer(3, 2)([1.0, 2.0, 3.0])]
     ['h1', 'h2']
     """
+
+    _nameless = frozenset({"neurons"})
+    _known = Module._known | {"neurons"}
+
+    def _describe(self, seen: set[int]) -> dict[str, Any]:
+        about: dict[str, Any] = {"model": type(self).__name__, "outputs": len(self.neurons)}
+        neurons = [neuron.describe() for neuron in self.neurons]
+        if neurons == [neurons[0]] * len(neurons):
+            about["neuron"] = neurons[0]
+        else:
+            about["neurons"] = neurons
+        return about | settings(self, self._known, seen)
+
+    def _leaves(self) -> list[Value] | None:
+        return _leaves_of([self])
 
     def __init__(
         self,
@@ -450,16 +497,6 @@ class Layer(Module):
         outputs = [neuron.activate(values) for neuron in self.neurons]
         return outputs[0] if len(outputs) == 1 else _Outputs(outputs)
 
-    def parameters(self) -> list[Value]:
-        parameters: list[Value] = []
-        for neuron in self.neurons:
-            parameters += neuron.w
-            parameters.append(neuron.b)
-        return parameters
-
-    def named_parameters(self) -> list[tuple[str, Value]]:
-        return [pair for neuron in self.neurons for pair in neuron.named_parameters()]
-
     def __repr__(self) -> str:
         first = self.neurons[0]
         return f"Layer({len(first.w)}, {len(self.neurons)}, activation={first.activation!r})"
@@ -491,6 +528,14 @@ class MLP(Module):
     >>> [y.name for y in network([1.0, -2.0, 3.0])]
     ['y1', 'y2']
     """
+
+    _nameless = frozenset({"layers"})
+    _known = Module._known | {"sizes", "activation", "output_activation", "layers"}
+
+    def _leaves(self) -> list[Value] | None:
+        if type(self) is not MLP or not self.__dict__.keys() <= _MLP_ATTRIBUTES:
+            return None
+        return _leaves_of(self.layers)
 
     def __init__(
         self,
@@ -565,22 +610,27 @@ class MLP(Module):
             names = ["v"] if len(names) == 1 else list(numbered("v", len(names)))
         return [neuron.activate(values, name) for neuron, name in zip(last.neurons, names)]
 
-    def parameters(self) -> list[Value]:
-        parameters: list[Value] = []
-        for layer in self.layers:
-            parameters += layer.parameters()
-        return parameters
-
-    def named_parameters(self) -> list[tuple[str, Value]]:
-        return [pair for layer in self.layers for pair in layer.named_parameters()]
-
-    def describe(self) -> dict[str, Any]:
-        return {
-            "model": "MLP",
+    def _describe(self, seen: set[int]) -> dict[str, Any]:
+        about = {
+            "model": type(self).__name__,
             "sizes": self.sizes,
             "activation": self.activation,
             "output_activation": self.output_activation,
         }
+        layers = [layer.describe() for layer in self.layers]
+        if layers != self._layers_as_made():  # someone has changed them
+            about["layers"] = layers
+        return about | settings(self, self._known, seen)
+
+    def _layers_as_made(self) -> list[dict[str, Any]]:
+        """The descriptions of the layers that a network of these sizes and activations begins with."""
+        layers: list[dict[str, Any]] = []
+        for n, m in pairwise(self.sizes):
+            last = len(layers) == len(self.sizes) - 2
+            activation = self.output_activation if last else self.activation
+            neuron = {"model": "Neuron", "inputs": n, "activation": activation}
+            layers.append({"model": "Layer", "outputs": m, "neuron": neuron})
+        return layers
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Self:
@@ -594,13 +644,14 @@ class MLP(Module):
         """
         content = _read_model(path)
         try:
-            inputs, *layers = (_positive(n, "sizes") for n in content["sizes"])
-            if sum((n + 1) * m for n, m in zip([inputs, *layers], layers)) != len(content["parameters"]):
-                raise ValueError(
-                    f"{len(content['parameters'])} parameters do not fit {content['sizes']!r:.60}"
-                )
-            if len(content.get("features", ())) not in {0, inputs}:
-                raise ValueError(f"{len(content['features'])} features do not fit {inputs} inputs")
+            if content["version"] > 1 and content["model"] != cls.__name__:
+                raise ValueError(f"its model is {content['model']!r:.60}: make one, and call its load")
+            if "layers" in content:
+                raise ValueError("its layers were changed: make it as it was made, and call its load")
+            inputs, *layers = sizes = content["sizes"]
+            own = cls is MLP and not {"parts", "settings"} & content.keys()
+            if own and sum((n + 1) * m for n, m in pairwise(sizes)) != len(content["parameters"]):
+                raise ValueError(f"{len(content['parameters'])} parameters do not fit {sizes!r:.60}")
             network = cls(
                 inputs,
                 layers,
@@ -608,7 +659,7 @@ class MLP(Module):
                 output_activation=content["output_activation"],
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}: this is no MLP: {error}") from None
+            raise ValueError(f"{path}: this is no {cls.__name__}: {error}") from None
         network._take(path, content)  # what was read: a pipe cannot be read twice
         return network
 
@@ -648,17 +699,29 @@ def load(path: str | os.PathLike[str]) -> MLP:
     return MLP.from_file(path)
 
 
-def _find_parameters(value: Any, path: str = "") -> Iterator[tuple[str, Value]]:
-    if isinstance(value, Value):
-        if not value.parents:
-            yield path, value
-    elif isinstance(value, Module):
-        prefix = f"{path}." if path else ""
-        yield from ((prefix + name, parameter) for name, parameter in value.named_parameters())
-    elif isinstance(value, dict | list | tuple):
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, item in items:
-            yield from _find_parameters(item, f"{path}.{key}" if path else str(key))
+#: Attributes in which networks, neurons and layers hold no parameters but theirs.
+_MLP_ATTRIBUTES = {
+    *("sizes", "activation", "output_activation", "layers", "_input_names"),
+    *("features", "classes", "threshold", "scaling", "units", "task"),
+}
+
+
+_NEURON_ATTRIBUTES = 6
+_LAYER_ATTRIBUTES = 1
+
+
+def _leaves_of(layers: Sequence[Layer]) -> list[Value] | None:
+    """Weights and biases of layers that hold nothing else, each once; None if that is not sure."""
+    leaves: list[Value] = []
+    for layer in layers:
+        if type(layer) is not Layer or len(layer.__dict__) > _LAYER_ATTRIBUTES:
+            return None
+        for neuron in layer.neurons:
+            if type(neuron) is not Neuron or len(neuron.__dict__) > _NEURON_ATTRIBUTES:
+                return None
+            leaves += neuron.w
+            leaves.append(neuron.b)
+    return leaves if len({*leaves}) == len(leaves) else None
 
 
 def _inputs(x: Sequence[SupportsFloat], names: tuple[str, ...], module: Module) -> list[Value]:
@@ -688,8 +751,12 @@ class _Outputs(list[Value]):
 
 
 def _parameter_names(neuron: int, inputs: int) -> list[str]:
+    return [*(_weight_name(neuron, inputs, i) for i in range(1, inputs + 1)), f"b{neuron}"]
+
+
+def _weight_name(neuron: int, inputs: int, i: int) -> str:
     comma = "," if neuron > 9 or inputs > 9 else ""
-    return [*(f"w{neuron}{comma}{i}" for i in range(1, inputs + 1)), f"b{neuron}"]
+    return f"w{neuron}{comma}{i}"
 
 
 def _output_names(n: int) -> list[str]:
@@ -735,42 +802,55 @@ def _some(names: Sequence[str], most: int = 6) -> str:
 
 
 def _read_model(path: str | os.PathLike[str]) -> dict[str, Any]:
+    content = saving.read(path, _FORMAT, _VERSIONS)
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{path}, line {error.lineno}, column {error.colno}: this is no JSON, or it is cut off "
-            f"({error.msg})"
-        ) from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path}: this is no model file: it is not UTF-8 text") from None
-    except (ValueError, RecursionError):  # an integer of thousands of digits; too deep
-        raise ValueError(f"{path}: this is no model file") from None
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        raise ValueError(f"{path}: this is no model file: its format is not {_FORMAT!r}")
-    if content.get("version") not in _VERSIONS or content["version"] is True:
-        raise ValueError(
-            f"{path}: version {content.get('version')!r:.60} of the format is unknown here, "
-            f"versions {_VERSIONS[0]} to {_VERSIONS[-1]} are known: a newer microgradlike may read it"
-        )
-    parameters = content.get("parameters")
-    if not isinstance(parameters, dict):
-        raise ValueError(f"{path}: it has no parameters")
-    try:
-        if "units" in content:
-            content["units"] = Units.from_state(content["units"])
-        if content["version"] == 1 and "scaling" in content:
-            content["scaling"] = _units_of_version_1(content["scaling"])
-        Task.from_state(content)
+        return _checked(content)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    names = content.get("features", [])
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"{path}: its features are {names!r:.60}, not a list of names")
+
+
+def _checked(content: dict[str, Any]) -> dict[str, Any]:
+    """The content of a file with its units made, if all that it says can be so.
+
+    Raises:
+        ValueError: it cannot; the message says what.
+    """
+    parameters = content.get("parameters")
+    if not isinstance(parameters, dict):
+        raise ValueError("it has no parameters")
     for name, number in parameters.items():
         if type(number) not in {int, float}:
-            raise ValueError(f"{path}: {name:.60} is {number!r:.60}, not a number")
+            raise ValueError(f"{name:.60} is {number!r:.60}, not a number")
+    names = content.get("features", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"its features are {names!r:.60}, not a list of names")
+    Task.from_state(content)
+    content = dict(content)
+    if "units" in content:
+        content["units"] = Units.from_state(content["units"])
+    if content["version"] == 1 and "scaling" in content:
+        content["scaling"] = _units_of_version_1(content["scaling"])
+    if "sizes" in content:
+        _check_sizes(content)
     return content
+
+
+def _check_sizes(content: dict[str, Any]) -> None:
+    """Refuse sizes that the rest of the file does not fit, before anything is built of them."""
+    sizes = content["sizes"]
+    if not isinstance(sizes, list) or len(sizes) < 2:
+        raise ValueError(f"its sizes are {sizes!r:.60}, not a list of two numbers or more")
+    for size in sizes:
+        _positive(size, "sizes")
+    lengths = {"features": (content.get("features"), sizes[0])}
+    for key in ("units", "scaling"):
+        units = content.get(key)
+        if isinstance(units, Units):
+            lengths[f"means of the {key}"] = units.means, sizes[0]
+            lengths[f"target means of the {key}"] = units.target_means, sizes[-1]
+    for name, (things, expected) in lengths.items():
+        if things and len(things) != expected:
+            raise ValueError(f"{len(things)} {name} do not fit {expected}, as the sizes have it")
 
 
 def _units_of_version_1(scaling: Any) -> Units | None:

@@ -13,10 +13,12 @@
 import copy
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
-from microgradlike.engine import NOT_COMPUTED, Value, real
+from microgradlike.checks import real
+from microgradlike.engine import NOT_COMPUTED, Value
+from microgradlike.transaction import attempt, forget_gradients, snapshot, write
 
 
 class Optimizer(ABC):
@@ -45,6 +47,15 @@ class Optimizer(ABC):
     1.5
     """
 
+    #: The attributes that a step changes, if they are numbers and lists of numbers. A class that does not
+    #: say so itself, such as a user's, has None: `step` then keeps all attributes, which takes longer.
+    _changing: ClassVar[Sequence[str] | None] = None
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "_changing" not in vars(cls):
+            cls._changing = None
+
     def __init__(self, parameters: Iterable[Value], lr: float) -> None:
         if not isinstance(parameters, Iterable):
             raise TypeError("an optimizer needs the parameters: SGD(model.parameters(), lr=0.1)")
@@ -70,11 +81,12 @@ class Optimizer(ABC):
         >>> w.grad
         0.0
         """
-        for parameter in self.parameters:
-            parameter.grad = NOT_COMPUTED
+        forget_gradients(self.parameters)
 
     def step(self) -> None:
         """Move every parameter once, by the gradient it has now; one without a gradient stays.
+
+        If an update raises, or is interrupted, the parameters and the optimizer are as they were before.
 
         Raises:
             RuntimeError: none of them has a gradient.
@@ -85,15 +97,23 @@ class Optimizer(ABC):
         >>> w.data
         1.0
         """
-        if not any(map(_has_gradient, self.parameters)):
+        attempt(self._move, snapshot(self.parameters, self, self._changing))
+
+    def _move(self) -> None:
+        self.steps += 1
+        moves = False
+        i = 0
+        for parameter in self.parameters:
+            grad = parameter.grad
+            if grad is not NOT_COMPUTED and grad is not None:  # as PyTorch passes over what has none
+                self.update(i, parameter)
+                moves = True
+            i += 1  # noqa: SIM113  # enumerate takes longer
+        if not moves:
             raise RuntimeError(
                 "no parameter has a gradient, so none would move: call loss.backward() before "
                 "optimizer.step(), of a loss that is computed from these parameters"
             )
-        self.steps += 1
-        for i, parameter in enumerate(self.parameters):
-            if _has_gradient(parameter):  # as PyTorch passes over what has none
-                self.update(i, parameter)
 
     def state_dict(self) -> dict[str, Any]:
         """The settings and what was gathered over the steps, as numbers and lists that JSON can hold.
@@ -122,11 +142,11 @@ class Optimizer(ABC):
         0.25
         """
         own = self.check(state)
+        del own["optimizer"]
+        attributes = {}
         for name, mine in own.items():
-            if name != "optimizer":
-                setattr(
-                    self, name, type(mine)(state[name]) if isinstance(mine, list | tuple) else state[name]
-                )
+            attributes[name] = _as(mine, copy.deepcopy(state[name]))
+        write((), (), self, **attributes)
 
     def check(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """Refuse what `state_dict` of such an optimizer cannot have given, as `load_state_dict` says.
@@ -147,7 +167,9 @@ class Optimizer(ABC):
         if state.keys() != own.keys():
             raise ValueError(f"this is no state of {own['optimizer']}: it has {', '.join(state)!s:.200}")
         for name, mine in own.items():
-            if not _alike(mine, state[name]):
+            if isinstance(mine, float):
+                _number(state[name], name, ValueError)
+            elif not _alike(mine, state[name]):
                 raise ValueError(
                     f"{name} does not fit {len(self.parameters)} parameters: {state[name]!r:.100}"
                 )
@@ -204,6 +226,8 @@ class SGD(Optimizer):
     1.0
     """
 
+    _changing = ("steps", "velocities")
+
     def __init__(
         self,
         parameters: Iterable[Value],
@@ -215,10 +239,12 @@ class SGD(Optimizer):
     ) -> None:
         super().__init__(parameters, lr)
         self.momentum = _at_least_zero(momentum, "momentum")
-        self.dampening = dampening
+        self.dampening = _number(dampening, "dampening")
         self.weight_decay = _at_least_zero(weight_decay, "weight_decay")
+        if not isinstance(nesterov, bool):
+            raise TypeError(f"nesterov is True or False, not {nesterov!r:.60}")
         self.nesterov = nesterov
-        if nesterov and (momentum == 0 or dampening != 0):
+        if nesterov and (self.momentum == 0 or self.dampening != 0):
             raise ValueError("nesterov needs a momentum above 0 and no dampening")
         self.velocities: list[float | None] = [None] * len(self.parameters)
 
@@ -229,7 +255,9 @@ class SGD(Optimizer):
         return own
 
     def update(self, i: int, parameter: Value) -> None:
-        gradient = _decayed(parameter, self.weight_decay)
+        gradient = parameter.grad
+        if self.weight_decay:  # 0 · ∞, which is no number, would add to it
+            gradient += self.weight_decay * parameter.data
         if self.momentum:
             before = self.velocities[i]
             if before is None:  # the first velocity is the gradient, undampened, as in PyTorch
@@ -268,6 +296,8 @@ class Adam(Optimizer):
     1.9
     """
 
+    _changing = ("steps", "updates", "means", "squares")
+
     def __init__(
         self,
         parameters: Iterable[Value],
@@ -277,12 +307,14 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, lr)
-        if len(betas) != 2:
+        if not isinstance(betas, Iterable) or isinstance(betas, str):
+            raise TypeError(f"betas are two numbers, such as (0.9, 0.999), not {betas!r:.60}")
+        self.betas = tuple(_number(beta, "betas") for beta in betas)
+        if len(self.betas) != 2:
             raise ValueError(f"betas must be two numbers, not {betas!r}")
-        for beta in betas:
+        for beta in self.betas:
             if not 0 <= beta < 1:
                 raise ValueError(f"betas must be from 0 on and below 1, not {beta!r}")
-        self.betas = betas
         self.eps = _at_least_zero(eps, "eps")
         self.weight_decay = _at_least_zero(weight_decay, "weight_decay")
         self.updates = [0] * len(self.parameters)
@@ -303,7 +335,10 @@ class Adam(Optimizer):
         return own
 
     def update(self, i: int, parameter: Value) -> None:
-        self.move(i, parameter, _decayed(parameter, self.weight_decay))
+        gradient = parameter.grad
+        if self.weight_decay:
+            gradient += self.weight_decay * parameter.data
+        self.move(i, parameter, gradient)
 
     def move(self, i: int, parameter: Value, gradient: float) -> None:
         """Algorithm 1 of the paper, for one parameter.
@@ -344,6 +379,8 @@ class AdamW(Adam):
     1.8
     """
 
+    _changing = ("steps", "updates", "means", "squares")
+
     def __init__(
         self,
         parameters: Iterable[Value],
@@ -358,16 +395,6 @@ class AdamW(Adam):
         if self.weight_decay:  # 0 · ∞ is no number
             parameter.data -= self.lr * self.weight_decay * parameter.data
         self.move(i, parameter, parameter.grad)
-
-
-def _has_gradient(parameter: Value) -> bool:
-    """Whether it has been computed; None is what some clear it with."""
-    return parameter.grad is not NOT_COMPUTED and parameter.grad is not None
-
-
-def _decayed(parameter: Value, weight_decay: float) -> float:
-    """Its gradient, with what weight decay adds to it; 0 · ∞, which is no number, adds nothing."""
-    return parameter.grad + weight_decay * parameter.data if weight_decay else parameter.grad
 
 
 def _alike(mine: Any, there: Any) -> bool:
@@ -385,14 +412,30 @@ def _are_numbers(things: Iterable[Any]) -> bool:
 
 
 def _is_number(thing: Any) -> bool:
-    return isinstance(thing, float) or (type(thing) is int and abs(thing) < 2**1000)
+    try:
+        real(thing)
+    except (TypeError, OverflowError):
+        return False
+    return True
+
+
+def _as(mine: Any, there: Any) -> Any:
+    """A thing of a state as this optimizer keeps it: numbers of any kind as floats, counts as they are."""
+    if isinstance(mine, list | tuple):
+        return type(mine)(_as(0.0, thing) for thing in there)
+    plain = there is None or isinstance(there, int | str) or not isinstance(mine, float)
+    return there if plain else real(there)
+
+
+def _number(number: Any, name: str, kind: type[Exception] | None = None) -> float:
+    try:
+        return real(number)
+    except (TypeError, OverflowError) as error:
+        raise (kind or type(error))(f"{name}: {error}") from None
 
 
 def _at_least_zero(number: Any, name: str) -> float:
-    try:
-        data = real(number)
-    except TypeError as error:
-        raise TypeError(f"{name}: {error}") from None
+    data = _number(number, name)
     if not data >= 0:
         raise ValueError(f"{name} must not be negative, but is {number!r}")
     if math.isinf(data):

@@ -174,6 +174,28 @@ class Table:
         return replace(self, rows=[self.rows[i] for i in chosen], targets=targets)
 
 
+#: How a missing number or word is written: by R, by pandas, in databases and by hand.
+_MISSING = frozenset(
+    ("NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None", "NONE", "?", "-", "--", ".")
+)
+
+
+def missing_class(classes: Sequence[Any], targets: Sequence[Any]) -> str:
+    """What to note of a class that may be a missing target; empty if there is none.
+
+    >>> missing_class(["NA", "cat", "dog"], [1, 2, 0, 1])
+    "The class 'NA' has 1 of 4 examples: if their target is missing, leave them out."
+    """
+    for i, name in enumerate(classes):
+        if name in _MISSING:
+            count = sum(target == i for target in targets)
+            return (
+                f"The class {name!r} has {count} of {counted(len(targets), 'example')}: if their target is "
+                "missing, leave them out."
+            )
+    return ""
+
+
 def _rounded(number: float) -> int:
     return math.floor(number + 0.5)
 
@@ -253,7 +275,8 @@ def as_table(data: Any) -> Table:
             f"X has {counted(len(rows), 'row')}, but t has {counted(len(targets), 'target')}: "
             f"each row needs one"
         )
-    return Table("data", features, rows, targets, name, classes)
+    note = missing_class(classes, targets)
+    return Table("data", features, rows, targets, name, classes, (note,) if note else ())
 
 
 def as_rows(rows: Any) -> list[list[float]]:

@@ -12,6 +12,7 @@ from microgradlike.compile.batch import some
 from microgradlike.compile.ieee import ieee
 from microgradlike.compile.scalars import Line, Scalars
 from microgradlike.engine import real
+from microgradlike.transaction import write
 
 _data = attrgetter("data")
 
@@ -220,7 +221,7 @@ class Program:
         return jax_function
 
     def assign(self, numbers: Sequence[SupportsFloat]) -> None:
-        """Set the ``data`` of the parameters to these numbers, in the order of `parameters`.
+        """Set the ``data`` of the parameters to these numbers, in the order of `parameters`: all or none.
 
         >>> from microgradlike import Value, compile
         >>> w, x = Value(3.0, "w"), Value(1.0, "x")
@@ -235,8 +236,7 @@ class Program:
         """
         numbers = self._numbers(numbers)
         numbers = numbers.tolist() if hasattr(numbers, "tolist") else numbers
-        for leaf, number in zip(self.parameters, [*map(real, numbers)]):
-            leaf.data = number
+        write(self.parameters, [*map(real, numbers)])
 
     def _data(self) -> list[float]:
         numbers = [*map(_data, self.parameters)]

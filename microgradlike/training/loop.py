@@ -31,6 +31,7 @@ from microgradlike.training.objective import Loss, Objective, check_targets, obj
 from microgradlike.training.state import Best, State
 from microgradlike.training.surroundings import undisturbed
 from microgradlike.training.task import decide, meets_numbers
+from microgradlike.transaction import write
 from microgradlike.units import Units
 
 __all__ = ["History", "fit"]
@@ -135,28 +136,28 @@ def fit(
     rules = _rules(stop, held_out)
     optimizer = optimizer if optimizer is not None else SGD(model.parameters(), lr=0.1)
     _check_optimizer(optimizer, model)
-    before = {name: vars(model).get(name, _ABSENT) for name in _DECIDED}
-    numbers_before = [(parameter, parameter.data) for parameter in model.parameters()]
+    parameters = model.parameters()
+    before = vars(model).copy(), [parameter.data for parameter in parameters]
     state: State | None = None
     try:
-        saved = None
-        if checkpoint is not None and resume and os.path.exists(checkpoint):
-            saved = checkpoints.read(checkpoint)
-            _take_over(model, saved, checkpoint)
-        objective, notes = with_recording(_decide, model, table, numbers[0], loss, standardize)
-        names = {parameter: name for name, parameter in model.named_parameters()}
-        state = State(model, optimizer, [names[parameter] for parameter in optimizer.parameters])
-        state.history.notes = notes
-        training = _Training(
-            state, objective, table, held_out, numbers, settings, rules, schedule, callback
-        )
-        with_recording(training.run, compile, loss, checkpoint, saved)
-    except BaseException:
-        if state is None or not state.history.losses:  # nothing was trained, so nothing has changed
-            for name, thing in before.items():
-                _put_back(model, name, thing)
-            for parameter, number in numbers_before:
-                parameter.data = number
+        try:
+            saved = None
+            if checkpoint is not None and resume and os.path.exists(checkpoint):
+                saved = checkpoints.read(checkpoint)
+                _take_over(model, saved, checkpoint)
+            objective, notes = with_recording(_decide, model, table, numbers[0], loss, standardize)
+            names = {parameter: name for name, parameter in model.named_parameters()}
+            state = State(model, optimizer, [names[parameter] for parameter in optimizer.parameters])
+            state.history.notes = notes
+            training = _Training(
+                state, objective, table, held_out, numbers, settings, rules, schedule, callback
+            )
+            with_recording(training.run, compile, loss, checkpoint, saved)
+        except BaseException:
+            _put_back(model, parameters, *before, state)
+            raise
+    except BaseException:  # Ctrl-C may come while the handler above is at work
+        _put_back(model, parameters, *before, state)
         raise
     return training.history
 
@@ -165,7 +166,6 @@ def fit(
 
 #: What `fit` decides of a model before it trains it.
 _DECIDED = ("task", "features", "units", "_raw_units")
-_ABSENT = object()
 
 
 def _take_over(model: Module, saved: dict[str, Any], checkpoint: str | os.PathLike[str]) -> None:
@@ -179,11 +179,19 @@ def _take_over(model: Module, saved: dict[str, Any], checkpoint: str | os.PathLi
         raise ValueError(f"{checkpoint}: this checkpoint is damaged: {error}") from None
 
 
-def _put_back(model: Module, name: str, thing: Any) -> None:
-    if thing is not _ABSENT:
-        setattr(model, name, thing)
-    elif name in vars(model):
-        delattr(model, name)
+def _put_back(
+    model: Module,
+    parameters: Sequence[Value],
+    earlier: dict[str, Any],
+    numbers: Sequence[float],
+    state: State | None,
+) -> None:
+    """If nothing was trained, nothing has changed: give a model back its numbers, and what it was."""
+    if state and state.history.losses:
+        return
+    others = {name: thing for name, thing in vars(model).items() if name not in _DECIDED}
+    decided = {name: thing for name, thing in earlier.items() if name in _DECIDED}
+    write(parameters, numbers, model, __dict__=others | decided)
 
 
 @dataclass(frozen=True)
@@ -366,18 +374,19 @@ def _set_units(model: Any, table: Table, loss: Loss, outputs: int) -> tuple[str,
 
 def _rewrite(model: MLP, units: Units) -> None:
     """Give a network for the user's units these units, so that it computes the same."""
+    numbers: dict[Value, float] = {p: p.data for p in model.parameters()}
     for neuron in model.layers[0].neurons:
-        neuron.b.data += math.fsum(w.data * mean for w, mean in zip(neuron.w, units.means))
+        numbers[neuron.b] += math.fsum(w.data * mean for w, mean in zip(neuron.w, units.means))
         for w, spread in zip(neuron.w, units.spreads):
-            w.data *= spread
+            numbers[w] *= spread
     [mean], [spread] = units.target_means, units.target_spreads
     for neuron in model.layers[-1].neurons:
-        neuron.b.data = (neuron.b.data - mean) / spread
+        numbers[neuron.b] = (numbers[neuron.b] - mean) / spread
         for w in neuron.w:
-            w.data /= spread
+            numbers[w] /= spread
     if (mean, spread) == (0.0, 1.0):  # the targets were classes
         units = replace(units, target_means=(), target_spreads=())
-    model.units, model._raw_units = units, None
+    write([*numbers], [*numbers.values()], model, units=units, _raw_units=None)
 
 
 # ── Training ──────────────────────────────────────────────────────────────────────────────────────────
@@ -458,18 +467,19 @@ class _Training:
         elif checkpoint is not None and not ended:  # where nothing can be written, nothing is trained
             self._save(checkpoint)
         try:
-            with _bar(self.settings.epochs, len(history), self.settings.progress) as self.bar:
-                self._epochs(checkpoint)
-        except checkpoints.WriteError as error:
-            history.rule, history.stopped = "checkpoint", f"the checkpoint cannot be written: {error}"
-            checkpoint = None
-        except KeyboardInterrupt:
+            try:
+                with _bar(self.settings.epochs, len(history), self.settings.progress) as self.bar:
+                    self._epochs(checkpoint)
+            except checkpoints.WriteError as error:
+                history.rule, history.stopped = "checkpoint", f"the checkpoint cannot be written: {error}"
+                checkpoint = None
+            except BaseException:
+                state.roll_back()
+                raise
+        except KeyboardInterrupt:  # of an epoch, or while another error was handled above
             state.roll_back()
             epochs = len(history)
             history.rule, history.stopped = "Ctrl-C", f"it was interrupted after epoch {epochs}"
-        except BaseException:
-            state.roll_back()
-            raise
         finally:
             self.bar = None
         if checkpoint is not None:
@@ -705,13 +715,14 @@ class _Training:
         checkpoints.check_settings(checkpoint, content["settings"], self._agreed)
         try:
             # A schedule, a callback, or the training before it in this process may have changed the rate.
-            rates = [*map(real, (content["lr"], content["training"]["optimizer"]["lr"]))]
+            saved = content if content["version"] == 1 else content["training"]
+            rates = [*map(real, (content["lr"], saved["optimizer"]["lr"]))]
             if not self.schedule and self.given["lr"] not in rates:
                 raise checkpoints.OtherTrainingError(
                     f"this training has lr {self.given['lr']!r}, the checkpoint {rates[0]!r}: resume with "
                     "what it was begun with, or write to another file"
                 )
-            self.state.load_state_dict(content)
+            self.state.load_state_dict(content, self.eager[0].objective.scale)
             self.history = self.state.history
         except checkpoints.OtherTrainingError as error:
             raise ValueError(f"{checkpoint}: {error}") from None

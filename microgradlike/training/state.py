@@ -5,7 +5,6 @@ A training changes parameters one by one, the optimiser's moments, its learning 
 epoch, the training can put back the last snapshot.
 """
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from microgradlike.history import History
 from microgradlike.nn import Module
 from microgradlike.optim import Optimizer
 from microgradlike.training.agreement import is_ours
+from microgradlike.transaction import copy_of, write
 
 
 class Snapshot(NamedTuple):
@@ -67,7 +67,6 @@ class State:
         own = vars(self.optimizer)
         self._lists = [name for name in own if isinstance(own[name], list) and name != "parameters"]
         self._is_plain = is_ours(type(self.optimizer))  # numbers, and lists of numbers
-        self._memo = {id(parameter): parameter for parameter in self.parameters}  # which no copy doubles
         start = self.snapshot()
         self.best = Best(math.inf, start)
         self.best_validation = Best(math.inf, start)
@@ -83,26 +82,26 @@ class State:
 
     def _copied(self, attributes: dict[str, Any]) -> dict[str, Any]:
         """The attributes of the optimiser, so that nobody else can change them."""
+        if not self._is_plain:
+            return copy_of(attributes, self.parameters)
         copies = dict(attributes)
-        if self._is_plain:
-            for name in self._lists:
-                copies[name] = copies[name][:]
-            return copies
-        return copy.deepcopy(copies, dict(self._memo))
+        for name in self._lists:
+            copies[name] = copies[name][:]
+        return copies
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Put parameters and optimiser back; the history stays."""
-        saved = self._copied(snapshot.optimizer)
-        for name in vars(self.optimizer).keys() - saved.keys():
-            delattr(self.optimizer, name)
-        vars(self.optimizer).update(saved)
-        for parameter, number in zip(self.parameters, snapshot.numbers):
-            parameter.data = number
+        """Put parameters and optimiser back, in one step; the history stays."""
+        saved = self._copied(snapshot.optimizer) | {"parameters": self.parameters}
+        write(self.parameters, snapshot.numbers, self.optimizer, __dict__=saved)
 
     def commit(self, snapshot: Snapshot | None = None) -> None:
         """An epoch is whole: what comes after it can be taken back to here."""
-        self.last = snapshot or self.snapshot()
-        self._kept = self.best, self.best_validation, self.ceiling
+        # One assignment, so that Ctrl-C does not find one without the others.
+        self._whole = snapshot or self.snapshot(), self.best, self.best_validation, self.ceiling
+
+    @property
+    def last(self) -> Snapshot:
+        return self._whole[0]
 
     def mark(self) -> tuple[Any, ...]:
         """The training after the last whole epoch, for `return_to`."""
@@ -114,10 +113,11 @@ class State:
         self.roll_back()
 
     def roll_back(self) -> None:
-        """Forget what came after the last whole epoch."""
-        self.history.cut(self.last.epochs)
-        self.best, self.best_validation, self.ceiling = self._kept
-        self.restore(self.last)
+        """Forget what came after the last whole epoch; where that is interrupted, it is done again."""
+        last, best, best_validation, ceiling = self._whole
+        self.history.cut(last.epochs)
+        self.best, self.best_validation, self.ceiling = best, best_validation, ceiling
+        self.restore(last)
 
     # ── Checkpoints ───────────────────────────────────────────────────────────────────────────────────
 
@@ -155,14 +155,18 @@ class State:
             "epochs": snapshot.epochs,
         }
 
-    def load_state_dict(self, content: dict[str, Any]) -> None:
+    def load_state_dict(self, content: dict[str, Any], scale: float = 1.0) -> None:
         """Take over what `state_dict` gave; on an error nothing has changed.
+
+        Args:
+            content: the state.
+            scale: by which losses are larger now than in version 1, where they were in standard units.
 
         Raises:
             KeyError, TypeError, ValueError, OverflowError: it is damaged, or of another training.
         """
         if content["version"] == 1:
-            content = self._from_version_1(content)
+            content = self._from_version_1(content, scale)
         history = History.from_state(content["history"])
         last = self._read(content["training"])
         if last.epochs != len(history):
@@ -199,10 +203,13 @@ class State:
         numbers = tuple(real(parameters[name]) for name in self.names)
         return Snapshot(numbers, optimizer, _whole(content["epochs"]))
 
-    def _from_version_1(self, content: dict[str, Any]) -> dict[str, Any]:
+    def _from_version_1(self, content: dict[str, Any], scale: float) -> dict[str, Any]:
         """A checkpoint of version 1 in today's form: it has lists, and only one state of the optimiser."""
         lowest, best, lowest_validation, best_validation, ceiling = content["best"]
-        history = content["history"]
+        lowest, lowest_validation, ceiling = lowest * scale, lowest_validation * scale, ceiling * scale
+        history = dict(content["history"])
+        for name in ("losses", "validation_losses"):
+            history[name] = [loss * scale for loss in history[name]]
         optimizer = {name: thing for name, thing in content["optimizer"].items() if name != "optimizer"}
 
         def part(numbers: Any, epochs: int) -> dict[str, Any]:

@@ -1,0 +1,110 @@
+"""Files that are saved and read again: JSON that says what it is, with a version and a check sum.
+
+>>> text = document("microgradlike model", 2, {"parameters": {"w": 0.5}})
+>>> content = parse(text, "model.json", "microgradlike model", {2})
+>>> content["parameters"]
+{'w': 0.5}
+>>> verify(content, "model.json")
+>>> content["parameters"]["w"] = 0.7
+>>> verify(content, "model.json")  # doctest: +ELLIPSIS
+Traceback (most recent call last):
+ValueError: model.json: it is damaged, or was changed by hand: its check sum is crc32:5b1f66a4, ...
+"""
+
+import json
+import os
+import warnings
+from binascii import crc32
+from collections.abc import Container
+from pathlib import Path
+from typing import Any
+
+
+def document(kind: str, version: int, content: dict[str, Any], indent: int | None = None) -> str:
+    """The text of a file.
+
+    Args:
+        kind: what it is, such as "microgradlike model".
+        version: of its format.
+        content: what JSON can hold.
+        indent: for each level of it, so many blanks; by default all is one line.
+
+    Raises:
+        ValueError: the content cannot be written so that it is read as it is; the message says why.
+    """
+    try:
+        whole = json.loads(json.dumps({"format": kind, "version": version, **content}))
+    except (TypeError, RecursionError) as error:
+        raise ValueError(f"it has a thing that JSON cannot hold: {error}") from None
+    return json.dumps({**whole, "checksum": _sum_of(whole)}, indent=indent) + "\n"
+
+
+def read(path: str | os.PathLike[str], kind: str, versions: Container[Any]) -> dict[str, Any]:
+    """The content of a file of this kind.
+
+    Raises:
+        ValueError: it is none, or cut off, or damaged, or of a version that is not among these.
+        OSError: the file cannot be read.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: this is no {_noun(kind)}: it is not UTF-8 text") from None
+    return parse(text, path, kind, versions)
+
+
+def parse(text: str, path: str | os.PathLike[str], kind: str, versions: Container[Any]) -> dict[str, Any]:
+    """The content of a text that `document` made; see `read`."""
+    noun = _noun(kind)
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{path}, line {error.lineno}, column {error.colno}: this is no {noun}: it is no JSON, or it "
+            f"is cut off ({error.msg})"
+        ) from None
+    except (ValueError, RecursionError):  # an integer of thousands of digits; too deep
+        raise ValueError(f"{path}: this is no {noun}") from None
+    if not isinstance(content, dict) or content.get("format") != kind:
+        raise ValueError(f"{path}: this is no {noun}: its format is not {kind!r}")
+    version = content.get("version")
+    if type(version) is not int or version not in versions:
+        raise ValueError(
+            f"{path}: version {version!r:.60} of the format is unknown here: a newer microgradlike may "
+            "read it"
+        )
+    return content
+
+
+def verify(content: dict[str, Any], path: str | os.PathLike[str]) -> None:
+    """Compare the check sum of a content that `read` gave; it comes after other checks, which say more.
+
+    Without a sum, as in a file that was written by hand, there is a warning, but none from version 1, which
+    had no sums.
+
+    Raises:
+        ValueError: the sum is another.
+    """
+    there = content.get("checksum")
+    if there is None:
+        if content["version"] > 1:
+            warnings.warn(f"{path}: it has no check sum: damage to it would not be noticed", stacklevel=3)
+        return
+    own = _sum_of(content)
+    if there != own:
+        raise ValueError(
+            f"{path}: it is damaged, or was changed by hand: its check sum is {there!s:.60}, that of its "
+            f'content is {own} (who changes it takes out "checksum")'
+        )
+
+
+def _sum_of(content: dict[str, Any]) -> str:
+    """The check sum of all that it says, however it is laid out."""
+    whole = {name: thing for name, thing in content.items() if name != "checksum"}
+    text = json.dumps(whole, sort_keys=True, separators=(",", ":"))
+    return f"crc32:{crc32(text.encode()):08x}"
+
+
+def _noun(kind: str) -> str:
+    noun = kind.removeprefix("microgradlike ")
+    return "model file" if noun == "model" else noun
