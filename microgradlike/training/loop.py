@@ -418,7 +418,7 @@ class _Training:
             Eager(objective, self.optimizer, leaves, t, rows) for t, rows in zip(self.tables, numbers)
         ]
         self.own_code = False  # whether the model or the loss is the user's code
-        self.agreed: tuple[Any, ...] | None = None  # when compiled code was last seen to be right
+        self.agreed: Any = None  # when compiled code was last seen to be right
         #: Whether user's code runs between two gradients, and may change what the model computes.
         self.is_watched = not all(map(is_ours, self._between()))
         self.own_optimizer = not is_ours(type(self.optimizer))

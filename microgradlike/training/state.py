@@ -103,13 +103,13 @@ class State:
     def last(self) -> Snapshot:
         return self._whole[0]
 
-    def mark(self) -> tuple[Any, ...]:
+    def mark(self) -> tuple[Snapshot, Best, Best, float]:
         """The training after the last whole epoch, for `return_to`."""
-        return self.last, self._kept
+        return self._whole
 
-    def return_to(self, mark: tuple[Any, ...]) -> None:
+    def return_to(self, mark: tuple[Snapshot, Best, Best, float]) -> None:
         """Forget what came after an epoch that was marked."""
-        self.last, self._kept = mark
+        self._whole = mark
         self.roll_back()
 
     def roll_back(self) -> None:
