@@ -9,14 +9,13 @@ only this package's code runs; in the second half the loss is a lambda of the us
 timed alone, since it holds what is done once; then the mean of the others is that of an epoch.
 
 Each training of each version is a process of its own, and the versions take turns, round by round. The
-times are those of the process, which stand still while others use the machine. A ratio is that of one
-round, and the median over the rounds is printed.
+times are those of the process, which stand still while others use the machine. The shortest time of all
+rounds is printed, as that which others disturbed least.
 """
 
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parents[2]
-TASKS = {"XOR": 3000, "moons": 300, "digits": 6, "iris": 600}  # epochs
+TASKS = {"XOR": 20_000, "moons": 2000, "digits": 8, "iris": 4000}  # epochs
 
 
 def train(task: str, own_loss: bool) -> tuple[float, float]:
@@ -58,7 +57,6 @@ def train(task: str, own_loss: bool) -> tuple[float, float]:
         loss = lambda y, t: built_in(y, t)  # noqa: E731, PLW0108
     clock: list[float] = []
     start = time.process_time()
-    # A schedule of the package's own would be no user's code; a callback is, so the clock is in the data.
     history = mg.fit(model, data, loss=loss, optimizer=optimizer, epochs=1, progress=False, **options)
     clock.append(time.process_time() - start)
     start = time.process_time()
@@ -100,10 +98,9 @@ def main() -> None:
             times = [[child(tree, task, own_loss) for tree in trees] for _ in range(arguments.rounds)]
             columns = []
             for part in (0, 1):
-                medians = [statistics.median(turn[k][part] for turn in times) for k in range(len(trees))]
-                ratio = statistics.median(turn[-1][part] / turn[0][part] for turn in times)
-                text = " → ".join(f"{1000 * seconds:.4g}" for seconds in medians)
-                columns.append(f"{text:>24} {ratio:6.2f}")
+                least = [min(turn[k][part] for turn in times) for k in range(len(trees))]
+                text = " → ".join(f"{1000 * seconds:.4g}" for seconds in least)
+                columns.append(f"{text:>24} {least[-1] / least[0]:6.2f}")
             print(f"{task:8} {'a lambda' if own_loss else 'built-in':9} {' '.join(columns)}", flush=True)
 
 
