@@ -13,7 +13,7 @@ from typing import Any
 
 import graphviz
 
-from microgradlike.files import is_stream, write_atomically
+from microgradlike.files import checked, is_stream, write_atomically
 
 #: What graphviz-pure writes; for every other format a `dot` is needed.
 _PURE = {
@@ -103,7 +103,8 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
             RendererNotFound: no program writes the format on this machine.
             OSError: the directory is missing or read-only.
         """
-        path = Path(directory or "", outfile or filename or self.name or "picture")
+        place = outfile if filename is None else filename
+        path = Path(directory or "", self.name or "picture" if place is None else checked(place))
         if unknown := options.keys() - _OPTIONS:
             raise TypeError(f"render has no option {', '.join(sorted(unknown))}")
         format = _check_format(path.suffix[1:] or self.format if format is None else format)  # noqa: A001

@@ -626,7 +626,7 @@ def test_columns_of_a_frame_are_found_by_their_names() -> None:
     assert model.predict(frame(columns)) == model.predict(frame(swapped)) == expected
     with pytest.raises(ValueError, match="there are more columns than the model was trained with, id"):
         model.predict(frame({"id": [9.0] * 4, **swapped}))
-    with pytest.raises(ValueError, match="no column height; .*: write 'height' for 'Height'"):
+    with pytest.raises(ValueError, match=r"no column height; .*: write 'height' for 'Height'"):
         model.predict(frame({"Height": columns["height"], "weight": columns["weight"]}))
     with pytest.raises(ValueError, match="there is no column weight"):
         model.predict(frame({"height": [1.0], "mass": [2.0]}))
