@@ -392,11 +392,12 @@ class Neuron(Module):
         last: bool = False,
         rng: random.Random | None = None,
     ) -> None:
+        _check_count(_positive(inputs, "inputs") + 1)
         self.activation = _known_activation(activation) if nonlin else "linear"
         self.number = number
         self.name = name or f"h{number}"
         self._sum_name = f"z{number}"
-        limit = _initial_limit(self.activation, _positive(inputs, "inputs"), outputs, last)
+        limit = _initial_limit(self.activation, inputs, outputs, last)
         rng = rng or _stream
         *weights, bias = _parameter_names(number, inputs)
         self.w = [Value(rng.uniform(-limit, limit), name) for name in weights]
@@ -478,6 +479,7 @@ class Layer(Module):
         last: bool = False,
         rng: random.Random | None = None,
     ) -> None:
+        _check_count((_positive(inputs, "inputs") + 1) * _positive(outputs, "outputs"))
         self.neurons = [
             Neuron(
                 inputs,
@@ -489,7 +491,7 @@ class Layer(Module):
                 last=last,
                 rng=rng,
             )
-            for i in range(_positive(outputs, "outputs"))
+            for i in range(outputs)
         ]
 
     def __call__(self, x: Sequence[SupportsFloat]) -> Any:
@@ -551,6 +553,9 @@ class MLP(Module):
         if not layers:
             raise ValueError("an MLP needs a layer: MLP(2, [1])")
         self.sizes = [inputs, *layers]
+        for i, size in enumerate(self.sizes):
+            _positive(size, "outputs" if i else "inputs")
+        _check_count(sum((n + 1) * m for n, m in pairwise(self.sizes)))
         self.activation, self.output_activation = map(_known_activation, (activation, output_activation))
         rng = random.Random(seed)
         self.layers: list[Layer] = []
@@ -783,6 +788,20 @@ def _positive(number: int, what: str) -> int:
     if not isinstance(number, int) or number < 1:
         raise ValueError(f"{what} must be a whole number from 1 on, not {number!r:.60}")
     return number
+
+
+#: A network of scalars with more would take gigabytes, and hours for an epoch.
+MOST_PARAMETERS = 10_000_000
+_BYTES = 250  # of a parameter, its name and its place in a list
+
+
+def _check_count(count: int) -> None:
+    """Refuse a network that is too large, before memory is taken for it."""
+    if count > MOST_PARAMETERS:
+        raise ValueError(
+            f"this would be {count:,} parameters, some {count * _BYTES / 1e9:,.0f} GB; there are at most "
+            f"{MOST_PARAMETERS:,}: make the layers smaller"
+        )
 
 
 def _finite(name: str, number: Any) -> float:

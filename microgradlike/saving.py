@@ -19,6 +19,9 @@ from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
+#: No file that is saved is longer; what is, is not read into memory.
+_LONGEST = 500_000_000
+
 
 def document(kind: str, version: int, content: dict[str, Any], indent: int | None = None) -> str:
     """The text of a file.
@@ -47,7 +50,10 @@ def read(path: str | os.PathLike[str], kind: str, versions: Container[Any]) -> d
         OSError: the file cannot be read.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        with Path(path).open(encoding="utf-8-sig") as file:
+            text = file.read(_LONGEST + 1)
+        if len(text) > _LONGEST:
+            raise ValueError(f"{path}: this is no {_noun(kind)}: it is longer than {_LONGEST:,} letters")
     except UnicodeDecodeError:
         raise ValueError(f"{path}: this is no {_noun(kind)}: it is not UTF-8 text") from None
     return parse(text, path, kind, versions)

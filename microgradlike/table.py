@@ -101,8 +101,10 @@ class Table:
         text = io.StringIO()
         header = [*self.features, *names]
         # Between quotes a delimiter of other tables is none: a;b is one name.
-        quoting = csv.QUOTE_ALL if {*";\t|"} & {*"".join(header)} else csv.QUOTE_MINIMAL
-        csv.writer(text, lineterminator="\n", quoting=quoting).writerow(header)
+        odd = {*";\t|"} & {*"".join(header)}
+        csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL).writerow(
+            header
+        )
         writer = csv.writer(text, lineterminator="\n")
         labels = self.labels or [[]] * len(self)
         writer.writerows([*row, *(t if isinstance(t, list) else [t])] for row, t in zip(self.rows, labels))
@@ -195,13 +197,15 @@ def look_like_classes(numbers: Iterable[float], count: int) -> bool:
     return True
 
 
-def whole_number(name: str, number: Any, least: int | None = None) -> int:
+def whole_number(name: str, number: Any, least: int | None = None, most: int | None = None) -> int:
     try:
         whole = operator.index(number)
     except TypeError:
         raise TypeError(f"{name} is {number!r:.60}: write a whole number") from None
     if least is not None and whole < least:
         raise ValueError(f"{name} is {whole}: write a whole number from {least} on")
+    if most is not None and whole > most:
+        raise ValueError(f"{name} is {whole:,}: write a whole number up to {most:,}")
     return whole
 
 
