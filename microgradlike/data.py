@@ -12,12 +12,21 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from re import fullmatch, sub
 from typing import Any, NoReturn, TextIO
 
-from microgradlike.table import Table, as_number, as_rows, as_table, counted, in_order, look_like_classes
+from microgradlike.table import (
+    Table,
+    as_number,
+    as_rows,
+    as_table,
+    counted,
+    in_order,
+    look_like_classes,
+    missing_class,
+)
 from microgradlike.toys import and_, circles, flowers, moons, or_, spirals, xor, yinyang
 
 __all__ = [
@@ -58,8 +67,10 @@ def read_csv(
 ) -> Table:
     r"""A table from a CSV file of numbers; the target column may hold words, the names of classes.
 
-    Commas, semicolons, tabs and bars are recognised as delimiters. Blank lines are passed over, and so
-    is the row number that pandas writes into an unnamed first column. The file is read line by line.
+    Commas, semicolons, tabs and bars are recognised as delimiters, and so is Excel's first line, ``sep=;``.
+    Blank lines are passed over, and so are the row number that pandas writes into an unnamed first column,
+    and an empty column at the end. The table's notes say so, and say what may be meant otherwise: a first
+    line of numbers that may name the columns, a class called NA. The file is read line by line.
 
     Args:
         path: the file, in UTF-8.
@@ -102,6 +113,13 @@ def read_csv(
         number_of_first, first = next(lines)
     except StopIteration:
         raise ValueError(f"{path}: there is no data in it") from None
+    notes: list[str] = []
+    if second := next(lines, None):
+        lines = chain([second], lines)
+        width = _width(first, second[1])
+        if width < max(len(first), len(second[1])):
+            notes.append("The lines end with a delimiter and nothing behind it: this column is left out.")
+            first, lines = first[:width], _narrowed(path, lines, width)
     names = [cell.strip() for cell in first]
     guess = header in ("auto", None)
     column, named = _target_column(path, target, names, None if guess else bool(header))
@@ -162,7 +180,6 @@ def read_csv(
         names = [cell.strip() for cell in first]
         del rows[0], targets[0]
     known.clear()
-    notes: list[str] = []
     classes: list[str] = []
     if column is not None and task != "numbers":
         classes = _name_classes(targets, task, first_is_word or word is not None)
@@ -181,6 +198,14 @@ def read_csv(
             del row[0]
         del picks[0]
         notes.append("The first column has no name and counts the rows: it is left out.")
+    if guess and not header and _looks_like_names(rows):
+        line_1 = ", ".join(first if len(first) <= 6 else [*first[:3], "…", first[-1]])
+        notes.append(
+            f"Line {number_of_first}, {line_1:.200}, is taken for an example; if it names the columns, "
+            "write header=True."
+        )
+    if note := missing_class(classes, targets):
+        notes.append(note)
     features = [names[i] or f"x{i + 1}" for i in picks]
     name = "" if column is None else names[column] or "t"
     return Table(os.fspath(path), features, rows, targets, name, classes, tuple(notes))
@@ -207,6 +232,48 @@ def _name_classes(targets: list[Any], task: str, words: bool) -> list[str]:
     return [spelt[number] for number in numbers]
 
 
+def _width(first: Sequence[str], second: Sequence[str]) -> int:
+    """How many columns there are, without those at the end that are blank in both of the first lines."""
+    width = max(len(first), len(second))
+    while width > 2 and not "".join([*first[width - 1 : width], *second[width - 1 : width]]).strip():
+        width -= 1
+    return width
+
+
+def _narrowed(
+    path: str | os.PathLike[str], lines: Iterator[tuple[int, list[str]]], width: int
+) -> Iterator[tuple[int, list[str]]]:
+    """The lines without the blank cells at their ends."""
+    for line, cells in lines:
+        for i, cell in enumerate(cells[width:], width + 1):
+            if cell.strip():
+                raise ValueError(
+                    f"{path}, line {line}, column {i}: it holds {cell.strip()!r:.60}, where the first lines "
+                    "have nothing"
+                )
+        yield line, cells[:width]
+
+
+def _looks_like_names(rows: Sequence[Sequence[float]]) -> bool:
+    """Whether the first row may name the columns: years, say, above measurements."""
+    first, others = rows[0], rows[1:_KNOWN]
+    if len(others) < 2 or len(first) < 2 or not all(x.is_integer() for x in first):
+        return False
+    if _is_consecutive(first) and not any(map(_is_consecutive, others)):
+        return len(first) > 2 or min(first) > 1000
+    return len({*first}) == len(first) and all(map(_is_far_off, first, zip(*others)))
+
+
+def _is_consecutive(row: Sequence[float]) -> bool:
+    return all(b - a == 1 for a, b in pairwise(row))
+
+
+def _is_far_off(x: float, column: Sequence[float]) -> bool:
+    """Whether a number is further from all others than these are from each other."""
+    low, high = min(column), max(column)
+    return not 2 * low - high <= x <= 2 * high - low
+
+
 def _counts(cells: Sequence[str], target: int | None) -> bool:
     """Whether a line is 0, 1, 2, …, as pandas writes it for columns without names (but for the target)."""
     wanted = [str(i) for i in range(len(cells))]
@@ -228,6 +295,8 @@ def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, list[str]]]:
                 blank += 1
             plain = sub(r'"[^"]*("|$)', "", start)
             delimiter = max(_DELIMITERS, key=plain.count)
+            if excel := fullmatch(r'"?sep=(.)"?\s*', start):  # it says so in a line above
+                delimiter, start = excel[1], "\n"
             if plain.count(delimiter) >= _MOST_COLUMNS:
                 raise ValueError(
                     f"{path}, line {blank + 1}: {plain.count(delimiter) + 1:,} cells, where a table has at "

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, SupportsFloat
 
 from microgradlike import losses
-from microgradlike.engine import real
+from microgradlike.engine import real, recording
 from microgradlike.examine import (
     END,
     FEW,
@@ -28,7 +28,7 @@ from microgradlike.examine import (
     shape_of,
     short,
 )
-from microgradlike.nn import Module
+from microgradlike.nn import MLP, Module
 from microgradlike.receipts import Receipted
 
 # Where a finding begins; a test counts how rarely new networks come that far.
@@ -123,6 +123,7 @@ class Diagnosis:
 _SIDES = "<><>>>>>"  # on which the columns are aligned
 
 
+@recording()
 def diagnose(
     model: Module,
     data: Any,
@@ -219,6 +220,26 @@ def _targets_out_of_range(seen: Seen) -> Iterator[str]:
             f"rows[{i}], {short(t) if isinstance(t, float) else t}: {why}. No training can meet them, "
             f"and trying drives the weights off. Instead, {remedy}."
         )
+
+
+def _probabilities_for_logits(seen: Seen) -> Iterator[str]:
+    if len(seen.endings) != 1:
+        return
+    [(loss, ending)] = seen.endings
+    if not ending:
+        return
+    instead = f"leave the {ending} out"
+    if ending == "sigmoid" and isinstance(seen.model, MLP) and seen.model.output_activation == "sigmoid":
+        instead = 'write output_activation="linear"'
+    if loss == "binary_cross_entropy_with_logits":
+        twice, instead = "a sigmoid itself", f"{instead}, or keep it and write loss=mg.binary_cross_entropy"
+    else:
+        twice = "a softmax itself"
+    yield (
+        f"The outputs are probabilities, made by a {ending}, but {loss} takes logits and applies {twice}. "
+        "Of numbers between 0 and 1 that makes probabilities which are never near 0 or 1, so the loss stays "
+        f"high and its gradient small. Instead, {instead}."
+    )
 
 
 def _zero_grad_forgotten(seen: Seen) -> Iterator[str]:
@@ -423,6 +444,7 @@ def _learning_rate_too_low(seen: Seen) -> Iterator[str]:
 _FINDINGS: dict[str, Callable[[Seen], Iterator[str]]] = {
     "not finite": _not_finite,
     "targets": _targets_out_of_range,
+    "logits": _probabilities_for_logits,
     "zero_grad": _zero_grad_forgotten,
     "constant column": _column_constant,
     "inputs": _inputs_not_scaled,

@@ -27,6 +27,7 @@ from microgradlike.label import (
     tooltip,
     visible,
 )
+from microgradlike.naming import forward_order, told_apart
 from microgradlike.nn import ACTIVATIONS, MLP, Layer, Module, Neuron
 from microgradlike.sketch import sketch
 
@@ -45,6 +46,9 @@ def draw(
     direction: Literal["LR", "RL", "TB", "BT"] | None = None,
     precision: int = 4,
     max_nodes: int = 200,
+    gradients: Mapping[Value, float] | None = None,
+    lit: Collection[Value] = (),
+    notes: Mapping[Value, str] | None = None,
 ) -> "Picture":
     """The picture of how a value was made: numbers, gradients, and local derivatives.
 
@@ -63,6 +67,9 @@ def draw(
         precision: how many decimals.
         max_nodes: a graph of more values than this is folded: values that come out of the same
             operation at the same depth, such as the sums of a layer, share a box that counts them.
+        gradients: the gradients to show, such as `Steps.gradients`; by default those in ``grad``.
+        lit: values to mark: they have a thick outline, and so have the arrows between two of them.
+        notes: a line of text for the box of a value. A folded picture shows no marks and no notes.
 
     Returns:
         A `Picture`, which is a `graphviz.Digraph`: in a notebook the last line of a cell shows it,
@@ -86,6 +93,10 @@ def draw(
     if type(max_nodes) is not int or max_nodes < 1:
         raise ValueError(f"max_nodes is a whole number from 1 on, not {max_nodes!r}")
     if isinstance(value, Module):
+        if gradients is not None or lit or notes:
+            raise TypeError(
+                "the sketch of a network has no room for gradients, lit or notes: draw its loss"
+            )
         return sketch(value, precision=precision)
     roots = [value] if isinstance(value, Value) else list(value) if isinstance(value, Iterable) else []
     if not roots or not all(isinstance(root, Value) for root in roots):
@@ -93,9 +104,11 @@ def draw(
     # The order is read from the last one back, see _as_read.
     order = [root for root in roots if isinstance(root, Constant)] + topological_order(*reversed(roots))
     check_data(order)
+    if gradients is None:
+        gradients = {value: value.grad for value in order}
     if _count(order) > max_nodes:
-        return _folded(roots, order, direction or "LR", precision)
-    return _Drawing(roots, order, detail == "neurons", precision).picture(direction)
+        return _folded(roots, order, direction or "LR", precision, gradients)
+    return _Drawing(roots, order, detail == "neurons", precision, gradients, lit, notes).picture(direction)
 
 
 def _check_detail(detail: Any) -> None:
@@ -103,28 +116,12 @@ def _check_detail(detail: Any) -> None:
         raise ValueError(f'detail is "neurons" or "values", not {detail!r}')
 
 
-def draw_marked(
-    value: Value,
-    *,
-    lit: Collection[Value] = (),
-    notes: Mapping[Value, str] | None = None,
-    detail: Literal["neurons", "values"] = "values",
-    precision: int = 4,
-    max_nodes: int = 200,
-) -> "Picture":
-    """The picture of `draw`, some of it marked; a folded picture has no marks.
-
-    The lit values have a thick outline, and so have the arrows between two of them; notes are lines of
-    text for the boxes of values.
-    """
-    order = topological_order(value)
-    if _count(order) > max_nodes:
-        return _folded([value], order, "LR", precision)
-    return _Drawing([value], order, detail == "neurons", precision, lit, notes).picture(None)
-
-
 def draw_with_places(
-    value: Value, *, detail: Literal["neurons", "values"] = "neurons", max_nodes: int = 200
+    value: Value,
+    gradients: Mapping[Value, float],
+    *,
+    detail: Literal["neurons", "values"] = "neurons",
+    max_nodes: int = 200,
 ) -> "tuple[Picture, dict[Value, str], dict[Value, list[tuple[str, int]]]]":
     """The picture of `draw`, the boxes' names, and where each gradient is: boxes, and which one in each.
 
@@ -133,9 +130,9 @@ def draw_with_places(
     _check_detail(detail)
     order = topological_order(value)
     if _count(order) > max_nodes:
-        return _folded([value], order, "LR", 4), {}, {}
-    drawing = _Drawing([value], order, detail == "neurons", 4)
-    return drawing.picture(None), drawing.names, drawing.gradients
+        return _folded([value], order, "LR", 4, gradients), {}, {}
+    drawing = _Drawing([value], order, detail == "neurons", 4, gradients)
+    return drawing.picture(None), drawing.names, drawing.places
 
 
 def _count(order: Sequence[Value]) -> int:
@@ -164,14 +161,16 @@ class _Drawing:
         order: Sequence[Value],
         neurons: bool,
         precision: int,
+        gradients: Mapping[Value, float],
         lit: Collection[Value] = (),
         notes: Mapping[Value, str] | None = None,
     ) -> None:
         self.roots, self.order, self.precision = roots, order, precision
-        self.lit, self.notes = set(lit), notes or {}
+        self.gradients, self.lit, self.notes = gradients, set(lit), notes or {}
         self.names: dict[Value, str] = {}  # of the boxes
+        self.called = told_apart(forward_order(*roots))
         # Where a gradient stands: in which boxes, and as which of the gradients there.
-        self.gradients: dict[Value, list[tuple[str, int]]] = {}
+        self.places: dict[Value, list[tuple[str, int]]] = {}
         self._box_name, self._in_box = "", 0
         self.neurons = {node for node in order if neurons and _is_neuron(node)}
         self.leaves = _leaf_roles(order)
@@ -230,11 +229,12 @@ class _Drawing:
         if value in self.notes:
             rows.append([cell(self.notes[value], LIT_INK, colspan=max(map(len, rows)))])
         marks = _LIT if value in self.lit else {}
-        picture.node(name, table(rows), fillcolor=fill, tooltip=tooltip(value), **marks)
+        tip = tooltip(value, self.gradients.get(value, NOT_COMPUTED))
+        picture.node(name, table(rows), fillcolor=fill, tooltip=tip, **marks)
 
     def _box(self, value: Value, ink: str) -> list[list[str]]:
         symbol = value.op.symbol if value.op and not self._activates(value) else ""
-        name = [cell(pretty(value.name), ink, bold=True, align="LEFT")] if value.name else []
+        name = [cell(self._name(value), ink, bold=True, align="LEFT")] if value.name else []
         data = cell(self._number(value), ink, align="RIGHT")
         if isinstance(value, Constant):
             return [[data]]
@@ -246,8 +246,8 @@ class _Drawing:
 
     def _neuron(self, node: Value, ink: str) -> list[list[str]]:
         ws, xs, bias = _split(node)
-        equation = _equation(ws, xs, bias)
-        title = f"{pretty(node.name)} = {equation}" if node.name else equation
+        equation = self._equation(ws, xs, bias)
+        title = f"{self._name(node)} = {equation}" if node.name else equation
         value, grad = (cell(word, FAINT_INK, size=9, align="RIGHT") for word in ("value", "grad"))
         parameters = [*ws, *bias]
         left_out = len(parameters) - _ROWS + 1 if len(parameters) > _ROWS else 0
@@ -266,10 +266,21 @@ class _Drawing:
 
     def _row(self, value: Value, ink: str, bold: bool = False) -> list[str]:
         return [
-            cell(pretty(value.name), ink, bold=bold, align="LEFT"),
+            cell(self._name(value), ink, bold=bold, align="LEFT"),
             cell(self._number(value), ROLES["inner"].ink, align="RIGHT"),
             self._gradient(value),
         ]
+
+    def _name(self, value: Value) -> str:
+        return pretty(self.called.get(value, value.name))
+
+    def _equation(self, ws: Sequence[Value], xs: Sequence[Value], bias: Sequence[Value]) -> str:
+        if not all(value.name for value in (*ws, *xs, *bias)):
+            return "w·x + b" if bias else "w·x"
+        terms = [_product(self._name(w), self._name(x)) for w, x in zip(ws, xs)]
+        if len(terms) > 4:
+            terms[2:-1] = ["…"]
+        return " + ".join([*terms, *map(self._name, bias)])
 
     def _number(self, value: Value) -> str:
         now = value.data
@@ -278,11 +289,12 @@ class _Drawing:
         return number(then, self.precision) + (f", now {number(now, self.precision)}" if changed else "")
 
     def _gradient(self, value: Value, word: str = "", **attributes: Any) -> str:
-        if value.grad is NOT_COMPUTED or value.grad is None:
+        gradient = self.gradients.get(value, NOT_COMPUTED)
+        if gradient is NOT_COMPUTED or gradient is None:
             return cell(word + "–", FAINT_INK, align="RIGHT", **attributes)
-        self.gradients.setdefault(value, []).append((self._box_name, self._in_box))
+        self.places.setdefault(value, []).append((self._box_name, self._in_box))
         self._in_box += 1
-        return cell(word + number(value.grad, self.precision), GRADIENT_INK, align="RIGHT", **attributes)
+        return cell(word + number(gradient, self.precision), GRADIENT_INK, align="RIGHT", **attributes)
 
 
 def _length(order: Sequence[Value], edges: Sequence[tuple[Value, Value, str]]) -> int:
@@ -307,7 +319,7 @@ def _is_neuron(node: Value) -> bool:
     if node.op is not ops.dot:
         return False
     ws, _, bias = _split(node)
-    return bool(ws) and all(type(p) is Value and not p.parents for p in (*ws, *bias))
+    return bool(ws) and not any(isinstance(p, Constant) or p.parents for p in (*ws, *bias))
 
 
 def _split(node: Value) -> tuple[Sequence[Value], Sequence[Value], Sequence[Value]]:
@@ -316,18 +328,9 @@ def _split(node: Value) -> tuple[Sequence[Value], Sequence[Value], Sequence[Valu
     return node.parents[:n], node.parents[n : 2 * n], node.parents[2 * n :]
 
 
-def _equation(ws: Sequence[Value], xs: Sequence[Value], bias: Sequence[Value]) -> str:
-    if not all(value.name for value in (*ws, *xs, *bias)):
-        return "w·x + b" if bias else "w·x"
-    terms = [_product(pretty(w.name), pretty(x.name)) for w, x in zip(ws, xs)]
-    if len(terms) > 4:
-        terms[2:-1] = ["…"]
-    return " + ".join([*terms, *(pretty(b.name) for b in bias)])
-
-
 def _product(w: str, x: str) -> str:
     """w₁₁x₁, but weight·input where the eye would not see two factors."""
-    letters = all(re.fullmatch(r"[^\W\d_][₀-₉,]*", name) for name in (w, x))
+    letters = all(re.fullmatch(r"[^\W\d_][₀-₉,]*(⁽[⁰¹²³⁴-⁹]+⁾)?", name) for name in (w, x))
     return f"{w}{x}" if letters else f"{w}·{x}"
 
 
@@ -386,7 +389,13 @@ def _picture(roots: Sequence[Value], order: Sequence[Value], direction: str, how
 _MOST_GROUPS = 60
 
 
-def _folded(roots: Sequence[Value], order: Sequence[Value], direction: str, precision: int) -> "Picture":
+def _folded(
+    roots: Sequence[Value],
+    order: Sequence[Value],
+    direction: str,
+    precision: int,
+    gradients: Mapping[Value, float],
+) -> "Picture":
     """Values that come out of the same operation at the same depth share a box that counts them."""
     leaves = _leaf_roles(order)
     group = _by_depth(order, roots, leaves) or _by_operation(order, roots, leaves)
@@ -401,7 +410,8 @@ def _folded(roots: Sequence[Value], order: Sequence[Value], direction: str, prec
     names = {key: f"g{i}" for i, key in enumerate(members)}
     for key, values in members.items():
         role = _role(values[-1], roots, leaves)
-        picture.node(names[key], table(_group_rows(values, role, precision)), fillcolor=ROLES[role].fill)
+        rows = _group_rows(values, role, precision, gradients)
+        picture.node(names[key], table(rows), fillcolor=ROLES[role].fill)
     for (start, end), count in arrows.items():
         picture.edge(names[start], names[end], _pill(f"{count:,}") if count > 1 else "")
     return picture
@@ -442,7 +452,9 @@ def _by_operation(
     }
 
 
-def _group_rows(values: Sequence[Value], role: str, precision: int) -> list[list[str]]:
+def _group_rows(
+    values: Sequence[Value], role: str, precision: int, gradients: Mapping[Value, float]
+) -> list[list[str]]:
     first, ink = values[0], ROLES[role].ink
     title = f"{len(values):,} {'values' if first.op else role + 's'}" if len(values) > 1 else ""
     names = dict.fromkeys(pretty(value.name) for value in (first, values[-1]) if value.name)
@@ -451,10 +463,11 @@ def _group_rows(values: Sequence[Value], role: str, precision: int) -> list[list
         for text in (title, " … ".join(names))
         if text
     ]
-    gradients = [v.grad for v in values if v.grad is not NOT_COMPUTED and v.grad is not None]
+    shown = [gradients.get(value, NOT_COMPUTED) for value in values]
+    shown = [gradient for gradient in shown if gradient is not NOT_COMPUTED and gradient is not None]
     for word, numbers, colour in (
         ("value", [value.data for value in values], ROLES["inner"].ink),
-        ("grad", gradients, GRADIENT_INK if gradients else FAINT_INK),
+        ("grad", shown, GRADIENT_INK if shown else FAINT_INK),
     ):
         label = cell(word, FAINT_INK, size=9, align="LEFT")
         rows.append([label, cell(_range(numbers, precision), colour, align="RIGHT")])

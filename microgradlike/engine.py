@@ -7,16 +7,20 @@
 4.0
 """
 
+import operator
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ContextDecorator, contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from math import isnan
-from numbers import Complex, Real
+from numbers import Integral
 from typing import Any, Final, NoReturn, Self, SupportsFloat, TypeAlias, TypeVar
 
-from microgradlike import ops
+from microgradlike import elementwise, ops
+from microgradlike.checks import real as real  # noqa: PLC0414  # offered here as well
+from microgradlike.elsewhere import NamesFromElsewhere, micrograd_symbol
 from microgradlike.ops import Op
 from microgradlike.receipts import keep
 
@@ -29,6 +33,7 @@ class _NotComputed(float):
 #: The gradient before any backward pass: 0.0 in every calculation, and yet not "a gradient of 0".
 NOT_COMPUTED: Final = _NotComputed()
 
+_new: Callable[[type], Any] = object.__new__
 _Operator: TypeAlias = Callable[["Value", SupportsFloat], "Value"]
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -36,34 +41,72 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 def _operator(op: Op) -> "tuple[_Operator, _Operator]":
     """The methods of a Python operator, ``a + b`` and its reflection; they do what `record` does."""
 
-    def method(self: "Value", other: SupportsFloat) -> "Value":
-        return record(op, (self, other if isinstance(other, Value) else Constant(other)))
+    def method(self: "Value", other: SupportsFloat) -> Any:
+        try:
+            return record(op, (self, other if isinstance(other, Value) else Constant(other)))
+        except TypeError:
+            return _left_to_arrays(other)
 
-    def reflected(self: "Value", other: SupportsFloat) -> "Value":
-        return method(as_value(other), self)
+    def reflected(self: "Value", other: SupportsFloat) -> Any:
+        try:
+            return record(op, (as_value(other), self))
+        except TypeError:
+            return _left_to_arrays(other)
 
     return method, reflected
 
 
-class Value:
+def _is_array(operand: Any) -> bool:
+    """Whether it is an array of numpy, or a Series of pandas: these go through their elements themselves."""
+    kind = type(operand)
+    return (
+        hasattr(kind, "__array_ufunc__")
+        and hasattr(kind, "__len__")
+        and not isinstance(operand, str | bytes)
+    )
+
+
+def _left_to_arrays(operand: Any) -> Any:
+    """Where a TypeError is handled: let an array do the operation; raise the error for all else."""
+    if _is_array(operand):
+        return NotImplemented
+    raise  # noqa: PLE0704
+
+
+#: From Python 3.13 on a node takes attributes of any name at no cost; before, they cost each node 24 bytes
+#: more, so that only the leaves have them which a user makes: see `_Leaf`.
+_ATTRIBUTES = ("__dict__",) if sys.version_info >= (3, 13) else ()
+
+
+class Value(NamesFromElsewhere):
     """A number that remembers how it was made.
 
-    It behaves like a float, with the numbers and the exceptions of `float` and `math`; only ``==`` and
-    ``hash`` are those of identity, since nodes live in sets. ``float(v)`` leaves the graph, and so does
+    It behaves like a float, with the numbers and the exceptions of `float` and `math`, ``%`` included; only
+    ``==`` and ``hash`` are those of identity, since nodes live in sets: ``a.data == b.data`` compares
+    numbers. ``float(v)`` leaves the graph, and so does
     what calls it: write ``v.exp()`` or `microgradlike.exp(v)`, not ``math.exp(v)``.
 
     Args:
         data: a real number (int, float, bool, numpy scalar, Fraction, Decimal), kept as a float.
         name: what pictures, formulas and error messages call it.
+        label: the same, in the word of micrograd's lecture.
 
     Attributes:
-        data: the number.
+        data: the number. You may write any real number to it; the next operation makes it a float.
         grad: the derivative of the loss by this value, once ``loss.backward()`` has run. Before that it
             is `NOT_COMPUTED`, which counts as 0.0.
         op: the operation that made this value; None for a leaf.
         parents: the operands of that operation; empty for a leaf.
         partials: the local derivatives: of this value by each of its parents.
         name: a string, maybe empty.
+
+    You may keep attributes of your own on a Value that you make, such as ``w.momentum = 0.0``, and weak
+    references to any Value. Before Python 3.13 the results of operations, and the parameters of
+    `microgradlike.nn`, take only the attributes that optimisers usually keep there: see
+    `microgradlike.elsewhere.NOTES`.
+
+    An array of numpy that holds Values, or a Series of pandas, works with a Value as with a number:
+    ``A * v``, ``v - A``, ``np.exp(A)``.
 
     Raises:
         TypeError: data is not a real number; the message says what to write instead.
@@ -77,8 +120,7 @@ class Value:
     Value(data=3.0, grad=6.0, name='a')
     """
 
-    __slots__ = ("data", "evaluation", "grad", "name", "op", "parents")
-    __array_ufunc__ = None  # numpy hands `np.float64(2) * value` over to us
+    __slots__ = ("__weakref__", "data", "evaluation", "grad", "name", "op", "parents", *_ATTRIBUTES)
 
     data: float
     grad: float
@@ -89,7 +131,8 @@ class Value:
     # taken at these, so the gradient is right even if someone has written to `data` since.
     evaluation: tuple[float, ...]
 
-    def __init__(self, data: SupportsFloat, name: str = "") -> None:
+    def __init__(self, data: SupportsFloat, name: str = "", *, label: str = "") -> None:
+        name = name or label
         if type(name) is not str:
             raise TypeError(f"the name of a Value is a string, not {name!r:.60}")
         self.data = data if type(data) is float else real(data)
@@ -146,8 +189,9 @@ class Value:
         for leaf in leaves:
             if type(leaf.data) is not float:
                 check_data((leaf,))
-            if leaf.grad:  # it is added in one piece at the end, so two passes give exactly twice
-                earlier.append((leaf, leaf.grad))
+            grad = leaf.grad
+            if grad:  # it is added in one piece at the end, so two passes give exactly twice
+                earlier.append((leaf, grad if isinstance(grad, float) else real(grad)))
         before = {leaf: leaf.grad for leaf in leaves} if receipts else {}
         try:
             for value in leaves:
@@ -155,8 +199,10 @@ class Value:
             for value in inner:
                 value.grad = 0.0
             self.grad = 1.0
+            # This is the loop of `gradients`, to the same bits. Here the gradients are attributes, and
+            # nothing is called twice for a node, so it takes about half the time.
             node: Any  # of which we know that it has an operation
-            for node in reversed(inner):  # node.propagate(), without the call
+            for node in reversed(inner):
                 grad = node.grad
                 partials = node.op.partials(*node.evaluation)
                 i = 0
@@ -183,16 +229,36 @@ class Value:
         """
         return Value(_number(self), self.name)
 
+    # ── As micrograd has it ───────────────────────────────────────────────────────────────────────────
+
+    @property
+    def label(self) -> str:
+        """Another name of `name`, as in micrograd's lecture."""
+        return self.name
+
+    @label.setter
+    def label(self, label: str) -> None:
+        self.name = label
+
+    @property
+    def _prev(self) -> "set[Value]":
+        return set(self.parents)
+
+    @property
+    def _op(self) -> str:
+        return micrograd_symbol(self.op.name) if self.op else ""
+
     # ── Operations ────────────────────────────────────────────────────────────────────────────────────
 
     __add__, __radd__ = _operator(ops.add)
     __sub__, __rsub__ = _operator(ops.sub)
     __mul__, __rmul__ = _operator(ops.mul)
     __truediv__, __rtruediv__ = _operator(ops.div)
+    __mod__, __rmod__ = _operator(ops.mod)
     _pow, __rpow__ = _operator(ops.pow)
 
     def __pow__(self, exponent: SupportsFloat) -> "Value":
-        if isinstance(exponent, Value):
+        if isinstance(exponent, Value) or _is_array(exponent):
             return self._pow(exponent)
         return record(ops.power(real(exponent)), (self,))
 
@@ -237,6 +303,14 @@ class Value:
         """max(x, 0); see `microgradlike.relu`."""
         return record(ops.relu, (self,))
 
+    def conjugate(self) -> Self:
+        """The Value itself, since it is real: what ``np.vecdot`` asks for."""
+        return self
+
+    def __array_ufunc__(self, function: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        """The functions and operators of numpy, such as ``A * v`` and ``np.exp(v)``; see `elementwise`."""
+        return elementwise.apply(Value, function, method, inputs, options)
+
     def apply(self, op: Op, operands: Sequence[SupportsFloat]) -> "Value":
         """The hook by which a row of the op table, called with a Value among its operands, records."""
         return record(op, tuple(map(as_value, operands)))
@@ -252,29 +326,72 @@ class Value:
     def __bool__(self) -> bool:
         return bool(_number(self))
 
+    def __trunc__(self) -> int:
+        return int(_number(self))
+
     def __round__(self, digits: int | None = None) -> float:
         return round(_number(self), digits)
 
     def __lt__(self, other: SupportsFloat) -> bool:
-        return _number(self) < _number(other)
+        return _compared(self, operator.lt, other)
 
     def __le__(self, other: SupportsFloat) -> bool:
-        return _number(self) <= _number(other)
+        return _compared(self, operator.le, other)
 
     def __gt__(self, other: SupportsFloat) -> bool:
-        return _number(self) > _number(other)
+        return _compared(self, operator.gt, other)
 
     def __ge__(self, other: SupportsFloat) -> bool:
-        return _number(self) >= _number(other)
+        return _compared(self, operator.ge, other)
 
     def __format__(self, spec: str) -> str:
         return format(_number(self), spec) if spec else str(self)
 
     def __repr__(self) -> str:
-        data = _number(self)
+        data = _outside(self.data, (self,))
         grad = "" if self.grad is NOT_COMPUTED else f", grad={self.grad}"
         name = f", name={self.name!r}" if self.name else ""
         return f"{type(self).__name__}(data={data}{grad}{name})"
+
+
+def _method(op: Op) -> Callable[..., Value]:
+    def method(self: Value, *others: SupportsFloat) -> Value:
+        return record(op, (self, *map(as_value, others)))
+
+    method.__doc__ = f"numpy's name of `microgradlike.{op.name}`, for arrays of Values."
+    return method
+
+
+for _name, _row in elementwise.METHODS.items():
+    if _row in ops.OPS:
+        setattr(Value, _name, _method(ops.OPS[_row]))
+
+
+if sys.version_info < (3, 13):
+
+    class _Leaf(Value):
+        """A Value that a user makes, which takes attributes of any name; to Python, a Value as well."""
+
+        __slots__ = ("__dict__",)
+
+    _Leaf.__name__ = _Leaf.__qualname__ = Value.__name__
+
+    def _new_value(cls: type[Value], *_: object, **__: object) -> Any:
+        return _new(_Leaf if cls is Value else cls)
+
+    def _reduce(value: Value, protocol: Any) -> Any:
+        if type(value) in {Value, _Leaf}:
+            return _empty, (type(value) is _Leaf,), value.__getstate__()
+        return object.__reduce_ex__(value, protocol)
+
+    Value.__new__ = _new_value  # type: ignore[method-assign, assignment]
+    Value.__reduce_ex__ = _reduce  # type: ignore[method-assign, assignment]
+
+
+def _empty(with_attributes: bool) -> Value:
+    """A Value for `copy` and `pickle` to fill; from one Python to another, too."""
+    node: Value = Value.__new__(Value) if with_attributes else _new(Value)
+    return node
 
 
 class Constant(Value):
@@ -326,38 +443,6 @@ def numbered(letter: str, n: int) -> tuple[str, ...]:
     return tuple(f"{letter}{i}" for i in range(1, n + 1))
 
 
-# One float object for each int that comes often: a long chain of x + 1 holds it once.
-_float: Callable[[int], float] = lru_cache(maxsize=256)(float)
-
-
-def real(number: Any) -> float:
-    """The number as a float, if it is a real number and not merely convertible to one.
-
-    Raises:
-        TypeError: it is not; the message says what to write instead.
-    """
-    if isinstance(number, float):
-        return float(number)
-    if isinstance(number, int):
-        return _float(number)
-    if isinstance(number, Value):
-        hint = "its number is v.data; a copy of it without history is v.detach()"
-    elif isinstance(number, str | bytes):
-        hint = "convert it first: float(text)"
-    elif isinstance(number, Complex) and not isinstance(number, Real):
-        hint = "take its real part or its absolute value: z.real, abs(z)"
-    elif hasattr(number, "__len__") and getattr(number, "shape", None) == ():
-        hint = "take the number out of it: x.item()"
-    elif hasattr(number, "__len__") or hasattr(number, "__iter__"):
-        hint = "make one Value for each number: [Value(x) for x in xs]"
-    elif hasattr(number, "__float__"):
-        return float(number)
-    else:
-        hint = "give an int or a float"
-    kind = type(number).__name__
-    raise TypeError(f"a real number is needed, not {number!r:.60} ({kind}): {hint}")
-
-
 _watch: ContextVar[Callable[[Value], object] | None] = ContextVar("_watch", default=None)
 
 
@@ -376,8 +461,35 @@ def watching() -> Callable[[Value], object] | None:
     return _watch.get()
 
 
-def _number(number: SupportsFloat) -> float:
-    return _outside(number.data, (number,)) if isinstance(number, Value) else real(number)
+def _number(value: Value) -> float:
+    return _outside(_checked(value), (value,))
+
+
+def _checked(value: Value) -> float:
+    """Its number; if someone has written another kind of number to ``data``, it becomes a float.
+
+    Raises:
+        TypeError, OverflowError: ``data`` is no real number; with the name of the value.
+    """
+    data = value.data
+    if type(data) is not float:
+        try:
+            value.data = data = real(data)
+        except (TypeError, OverflowError) as error:
+            raise type(error)(f"{value.name or 'a value'}.data: {error}") from None
+    return data
+
+
+def _compared(value: Value, compare: Callable[[Any, Any], bool], other: Any) -> bool:
+    """Whether the comparison holds; exactly, as Python compares a float with an int of any size."""
+    if isinstance(other, Value):
+        return compare(_number(value), _number(other))
+    try:
+        number = int(other) if isinstance(other, Integral) else real(other)
+    except TypeError:
+        result: bool = _left_to_arrays(other)
+        return result
+    return compare(_number(value), number)
 
 
 def _outside(number: float, values: Sequence[Value]) -> float:
@@ -390,10 +502,10 @@ def _outside(number: float, values: Sequence[Value]) -> float:
 
 # ── Recording: the forward pass, one node at a time ───────────────────────────────────────────────────
 
-_off: ContextVar[int] = ContextVar("_off", default=0)  # so many `no_grad` are entered
+_off: ContextVar[tuple[object, ...]] = ContextVar("_off", default=())  # each `no_grad` that is entered
+_outer: ContextVar[tuple[tuple[object, ...], ...]] = ContextVar("_outer", default=())  # of `recording`
 _is_off = _off.get
 _was_off = False  # whether one has been entered ever: until then, there is nothing to ask
-_new = object.__new__
 _REFUSALS = (ValueError, ZeroDivisionError, OverflowError, TypeError)
 
 
@@ -407,21 +519,34 @@ def record(op: Op, parents: tuple[Value, ...], name: str = "") -> Value:
     forward = op.forward
     evaluation: tuple[float, ...]
     try:
-        if len(parents) == 1:  # the same without the lists, in less time
+        if len(parents) == 2:  # the last branch does for all; one and two operands take less time so
+            left, right = parents
+            a, b = left.data, right.data
+            if type(a) is not float or type(b) is not float:
+                a, b = _checked(left), _checked(right)
+            out = forward(a, b)
+            evaluation = (out, a, b)
+        elif len(parents) == 1:
             number = parents[0].data
+            if type(number) is not float:
+                number = _checked(parents[0])
             out = forward(number)
             evaluation = (out, number)
         else:
             numbers = []
             for parent in parents:
                 numbers.append(parent.data)  # noqa: PERF401  # before Python 3.12 a comprehension takes longer
+            if type(sum(numbers, 0.0)) is not float:  # as it is not with a scalar of numpy among them
+                check_data(parents)
+                numbers = [parent.data for parent in parents]
             operands = tuple(numbers)
             out = forward(*operands)
             evaluation = (out,) + operands  # noqa: RUF005  # in less time than (out, *operands) takes
     except _REFUSALS as error:
+        if check_data(parents):  # someone wrote a Decimal to `data`, which is a float now
+            return record(op, parents, name)
         _refuse(op, parents, error)
-    if type(out) is not float:  # someone wrote what is no float to `data`
-        check_data(parents)
+    if type(out) is not float:  # a row of someone's own gave an int
         out, *_ = evaluation = tuple(map(float, evaluation))
     node: Value = _new(Value)  # __init__ checks what comes from outside; this needs no check
     node.data = out
@@ -454,11 +579,13 @@ class no_grad(ContextDecorator):  # noqa: N801  # as a function is named, since 
     def __enter__(self) -> None:
         global _was_off  # noqa: PLW0603
         _was_off = True
-        _off.set(_off.get() + 1)
+        _off.set((*_off.get(), self))
 
     def __exit__(self, *_: object) -> None:
-        # Counted, not set back: generators leave in any order, maybe in a context that they never entered.
-        _off.set(max(0, _off.get() - 1))
+        # Not set back: generators leave in any order, maybe in a context that they never entered.
+        _off.set(_without(self, _off.get()))
+        if levels := _outer.get():
+            _outer.set(tuple(_without(self, level) for level in levels))
 
     def __call__(self, function: _Function) -> _Function:
         if any(ask(function) for ask in (isgeneratorfunction, iscoroutinefunction, isasyncgenfunction)):
@@ -467,37 +594,77 @@ class no_grad(ContextDecorator):  # noqa: N801  # as a function is named, since 
         return super().__call__(function)
 
 
+@contextmanager
+def recording() -> Iterator[None]:
+    """Within it, operations are recorded even inside `no_grad`: for what must record, such as `grad`.
+
+    >>> x = Value(3.0)
+    >>> with no_grad(), recording():
+    ...     y = x * x
+    >>> y.op
+    <op mul>
+    """
+    _outer.set((*_outer.get(), _off.get()))
+    _off.set(())
+    try:
+        yield
+    finally:
+        *levels, outside = _outer.get()
+        _outer.set(tuple(levels))
+        _off.set((*outside, *_off.get()))  # a generator may be within a `no_grad` still
+
+
+def _without(one: object, several: tuple[object, ...]) -> tuple[object, ...]:
+    if one not in several:
+        return several
+    place = several.index(one)
+    return several[:place] + several[place + 1 :]
+
+
 def _refuse(op: Op, parents: tuple[Value, ...], error: Exception) -> NoReturn:
     """Raise the error of `float` or `math` again, in words that say which numbers it was about."""
-    check_data(parents)
     said = op.refused([(p.name, "!") if p.name else ops.written(p.data) for p in parents], error)
     named = dict.fromkeys(f"{p.name} = {p.data!r}" for p in parents if p.name)
     raise type(error)(said + (f" at {', '.join(named)}" if named else "")) from None
 
 
-def check_data(values: Sequence[Value]) -> None:
-    """Refuse values to whose ``data`` someone has written what is no float and no int of its size.
+def check_data(values: Iterable[Value]) -> bool:
+    """Make floats of the other real numbers that someone has written to ``data``; whether there was one.
 
     Raises:
-        TypeError: with the name of the value.
+        TypeError, OverflowError: ``data`` is no real number; with the name of the value.
     """
-    for value in values:
-        data: Any = value.data
-        if type(data) is not float and not _is_number(data):
-            name = value.name or "a value"
-            raise TypeError(
-                f"{name}.data is {data!r:.60}, which is no number: write a float to it"
-            ) from None
-
-
-def _is_number(data: Any) -> bool:
-    try:
-        return isinstance(data, (float, int)) and float(data) is not None
-    except OverflowError:  # an int of hundreds of digits
-        return False
+    others = [value for value in values if type(value.data) is not float]
+    for value in others:
+        _checked(value)
+    return bool(others)
 
 
 # ── Reading the graph ─────────────────────────────────────────────────────────────────────────────────
+
+
+def gradients(root: Value) -> dict[Value, float]:
+    """∂root/∂v for every value v that the root was made from: the chain rule, and nothing else.
+
+    These are the numbers that ``root.backward()`` computes, to the same bits, in the order of
+    `topological_order`. No ``grad`` is read or written. A `Constant` has no gradient.
+
+    >>> w, x = Value(-3.0, name="w"), Value(2.0, name="x")
+    >>> L = (w * x + 7) ** 2
+    >>> gradients(L)[w]
+    4.0
+    >>> w.grad is NOT_COMPUTED
+    True
+    """
+    order = topological_order(root)
+    gradient = dict.fromkeys(order, 0.0)
+    gradient[root] = 1.0
+    # Results come before operands: when a node's turn comes, its gradient is complete.
+    for node in reversed(order):
+        for parent, partial in zip(node.parents, node.partials):
+            if parent in gradient:
+                gradient[parent] += partial * gradient[node]
+    return gradient
 
 
 def topological_order(*roots: Value) -> list[Value]:
@@ -560,7 +727,7 @@ def check_recorded(order: Sequence[Value]) -> None:
                 )
 
 
-def grad(y: Value, xs: Sequence[Value]) -> list[Value]:
+def grad(y: Value, xs: Iterable[Value]) -> list[Value]:
     """∂y/∂x for each x in xs, as Values: a graph of its own, which can be differentiated again.
 
     Every ``.grad`` stays as it is. An x that y does not depend on has the derivative 0.
@@ -580,11 +747,13 @@ def grad(y: Value, xs: Sequence[Value]) -> list[Value]:
             f"grad differentiates one Value, not {y!r:.60}: "
             + ("call it first: grad(f(x), [x])" if callable(y) else "for several, call jacobian")
         )
+    xs = _values(xs)
     gradients = adjoints(y, xs)
     return [as_value(gradients.get(x, 0.0)) for x in xs]
 
 
-def adjoints(y: Value, xs: Sequence[Value]) -> dict[Value, Any]:
+@recording()
+def adjoints(y: Value, xs: Iterable[Value]) -> dict[Value, Any]:
     """∂y/∂v for each v that leads from the xs to y: the graph that `grad` gives, with all between.
 
     A gradient is a Value, or where it depends on nothing, a number.
@@ -641,7 +810,7 @@ def _is(term: Any, number: float) -> bool:
     return isinstance(term, float) and term == number
 
 
-def jacobian(ys: Sequence[Value], xs: Sequence[Value]) -> list[list[Value]]:
+def jacobian(ys: Iterable[Value], xs: Iterable[Value]) -> list[list[Value]]:
     """Row i, column j: ∂ys[i]/∂xs[j], as Values.
 
     Raises:
@@ -651,10 +820,11 @@ def jacobian(ys: Sequence[Value], xs: Sequence[Value]) -> list[list[Value]]:
     >>> [[float(d) for d in row] for row in jacobian([r * t.cos(), r * t.sin()], [r, t])]
     [[1.0, -0.0], [0.0, 2.0]]
     """
+    xs = _values(xs)
     return [grad(y, xs) for y in _values(ys, "ys")]
 
 
-def hessian(y: Value, xs: Sequence[Value]) -> list[list[Value]]:
+def hessian(y: Value, xs: Iterable[Value]) -> list[list[Value]]:
     """Row i, column j: ∂²y/∂xs[i]∂xs[j], as Values.
 
     Raises:
@@ -664,10 +834,11 @@ def hessian(y: Value, xs: Sequence[Value]) -> list[list[Value]]:
     >>> [[float(d) for d in row] for row in hessian(a * a * b, [a, b])]
     [[6.0, 4.0], [4.0, 0.0]]
     """
+    xs = _values(xs)
     return jacobian(grad(y, xs), xs)
 
 
-def jvp(y: Value, xs: Sequence[Value], tangents: Sequence[float]) -> float:
+def jvp(y: Value, xs: Iterable[Value], tangents: Iterable[SupportsFloat]) -> float:
     """Forward mode: how fast y changes when the xs change at the rates given as tangents.
 
     It carries the tangents along the recorded local derivatives, parents before children, and gives
@@ -682,12 +853,13 @@ def jvp(y: Value, xs: Sequence[Value], tangents: Sequence[float]) -> float:
     """
     if not isinstance(y, Value):
         raise TypeError(f"jvp differentiates one Value, not {y!r:.60}")
-    if len(_values(xs)) != len(tangents):
-        raise ValueError(f"jvp needs a tangent for each x: got {len(xs)} xs, {len(tangents)} tangents")
+    xs, rates = _values(xs), [*map(real, tangents)]
+    if len(xs) != len(rates):
+        raise ValueError(f"jvp needs a tangent for each x: got {len(xs)} xs, {len(rates)} tangents")
     _outside(y.data, (y,))
     tangent: dict[Value, float] = {}
-    for x, rate in zip(xs, tangents):
-        tangent[x] = tangent.get(x, 0.0) + real(rate)
+    for x, rate in zip(xs, rates):
+        tangent[x] = tangent.get(x, 0.0) + rate
     for node in topological_order(y):
         moving = [
             partial * tangent[parent]
@@ -699,10 +871,13 @@ def jvp(y: Value, xs: Sequence[Value], tangents: Sequence[float]) -> float:
     return tangent.get(y, 0.0)
 
 
-def _values(xs: Sequence[Value], name: str = "xs") -> Sequence[Value]:
+def _values(xs: Iterable[Value], name: str = "xs") -> list[Value]:
     if isinstance(xs, Value):
         raise TypeError(f"{name} is one Value, where a list of them is needed: write [x]")
-    for i, x in enumerate(xs):
+    if not isinstance(xs, Iterable):
+        raise TypeError(f"{name} is {xs!r:.60}, where a list of Values is needed")
+    values = [*xs]  # an iterator would be empty the second time
+    for i, x in enumerate(values):
         if not isinstance(x, Value):
             raise TypeError(f"{name}[{i}] is {x!r:.60}, not a Value")
-    return xs
+    return values

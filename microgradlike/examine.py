@@ -160,6 +160,7 @@ class Seen:
         lost = [p for p in self.parameters if not math.isfinite(p.data)]
         self.trouble = f"is made of {name_of(lost[0])} = {short(lost[0].data)}" if lost else ""
         self.outputs: list[list[float]] = []
+        self.endings: set[tuple[str, str]] = set()  # losses from logits, and what made their logits
         self.gradient = dict.fromkeys(self.parameters, 0.0)  # of the mean loss
         self.mean_loss = ops.sum(*map(self._look, self.chosen, self.rows, self.targets))
         self.norm = math.hypot(*self.gradient.values())
@@ -198,6 +199,7 @@ class Seen:
             cause = f", since {name_of(first)} = {short(first.data)}" if first is not L else ""
             self.trouble = self.trouble or f"of rows[{i}] is {short(L.data)}{cause}"
             return 0.0
+        self.endings.update(filter(None, map(_ending, order)))
         goals = as_list(target) if self.loss not in OF_CLASSES else []
         owners, sums = self.owners, dict[Value, Unit]()  # a sum is known by its last operand, the bias
         for node in order:
@@ -256,6 +258,19 @@ class Seen:
         kind: Any = type(self.model)
         name = kind.__name__ if kind.__repr__ is object.__repr__ else f"{self.model!r:.200}"
         return visible(f"{name} on {count}{loss}")
+
+
+def _ending(node: Value) -> tuple[str, str] | None:
+    """Of a loss from logits its name, and "sigmoid", "softmax" or "" for what its logits come from."""
+    if node.op not in {ops.binary_cross_entropy_with_logits, ops.cross_entropy}:
+        return None
+    logits = node.parents[:-1]
+    ending = ""
+    if all(z.op is ops.sigmoid for z in logits):
+        ending = "sigmoid"
+    elif len(logits) > 1 and all(z.op and z.data >= 0 for z in logits):
+        ending = "softmax" if math.isclose(math.fsum(z.data for z in logits), 1.0, rel_tol=1e-9) else ""
+    return node.op.name, ending
 
 
 def _grad(value: Value) -> float:

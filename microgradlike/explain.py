@@ -8,32 +8,38 @@ how they are found is in `paths.py`.
 import itertools
 import math
 import textwrap
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from microgradlike import ops
-from microgradlike.engine import Value, check_recorded, topological_order
+from microgradlike.engine import Constant, Value, check_recorded, topological_order
+from microgradlike.flatness import Kind, kind_of_zero
 from microgradlike.formula import (
     latex_name,
-    names_for,
+    names_of,
     number,
     symbolic_partials,
     with_recording,
     write,
     write_partial,
+    written_name,
 )
-from microgradlike.notation import fill
+from microgradlike.naming import forward_order, set_apart
+from microgradlike.notation import as_factor
 from microgradlike.ops import Op
 from microgradlike.paths import (
     Edge,
     Edges,
+    accidents,
+    count_paths,
     decimal_exponent,
     edges_between,
     first_zeros,
+    gradient_over,
     largest_paths,
     last_zeros,
     product,
-    sum_over_paths,
+    sum_of_others,
 )
 
 if TYPE_CHECKING:  # graphviz takes as long to import as all of this package
@@ -45,18 +51,22 @@ _DIGITS = 4
 _WIDTH = 100  # columns of text
 _HEAD, _TAIL = 6, 5  # what is shown of a path of many factors
 _LONG_FORMULA, _LONG_DEFINITION = 40, 80  # letters
-_MOST_DEFINITIONS, _MOST_CULPRITS = 20, 3
+_MOST_CULPRITS, _MOST_LOOKS = 3, 100  # that are said; that are looked at
 _SATURATED, _VANISHING = 1e-6, 1e-12  # magnitudes, of a local derivative and of a gradient
 _CANCELLED = 1e-3  # a gradient beside the largest path: what is less comes of paths that cancel
 
-#: Operations whose derivative tends to 0 somewhere, so that it may round to 0.
-_SATURATING = {
-    *(ops.sigmoid, ops.tanh, ops.erf, ops.erfc, ops.atan, ops.softsign, ops.exp, ops.exp2, ops.expm1),
-    *(ops.softplus, ops.silu, ops.gelu, ops.elu, ops.selu, ops.logsumexp),
-    ops.binary_cross_entropy_with_logits,
+#: What is said of a derivative that is 0, or next to it; the last two end the sentence themselves.
+_WORDS: dict[Kind, str] = {
+    "saturated": "is saturated at {at}",
+    "flat": "is flat at {at}",
+    "not taken": "does not take {at}",
+    "minimum": "has a minimum at {at}",
+    "maximum": "has a maximum at {at}",
+    "level": "has a level place at {at}",
+    "kink": "has a kink at {at}, where its derivative is taken to be 0",
+    "jump": "jumps at {at}, where its derivative is taken to be 0",
+    "alone": "has no values next to {at}, and its derivative is taken to be 0",
 }
-_FLAT = {ops.leaky_relu, ops.hardtanh, ops.clip, ops.sign, ops.greater, ops.equal}
-_CHOOSING = {ops.minimum, ops.maximum, ops.where}
 
 
 class Path:
@@ -119,7 +129,8 @@ class Explanation:
         check_recorded(order)
         self.loss, self.w = loss, w
         edges = edges_between(order, w)
-        self.gradient, self.count, self.zeros = sum_over_paths(edges, loss)
+        self.count, self.zeros = count_paths(edges, loss)
+        self.gradient = gradient_over(edges, loss) if self.count else 0.0
         # The diagnosis needs the largest path, even where none is to be listed.
         found = largest_paths(edges, loss, w, max(limit, 1)) if self.count else []
         self._largest = found[0] if found else []
@@ -128,16 +139,14 @@ class Explanation:
 
         listed = found[:limit]
         mentioned = self._mentioned(itertools.chain(*listed, self.culprits))
-        values = (w, *order, loss)
+        values = dict.fromkeys((w, *order, loss))
         shown = (value for value in values if value in mentioned)
-        self._names = names_for(shown, {value.name for value in values}, {loss: "L", w: "w"})
+        self._names = names_of(forward_order(loss, w), shown, {loss: "L", w: "w"})
         self._data = {value: value.data for value in mentioned}  # as it is now, whatever comes later
         notation = self._notation()
         self.paths = [Path(loss, path, notation) for path in listed]
         self.omitted = self.count - len(listed)
-        self.omitted_sum: float = self.gradient - ops.sum(*(path.value for path in self.paths))
-        if len(listed) >= self.count - self.zeros and math.isfinite(self.gradient):
-            self.omitted_sum = 0.0  # only paths of product 0 are left out; the difference is rounding error
+        self.omitted_sum = sum_of_others(edges, loss, listed) if self.omitted else 0.0
         self.diagnosis = self._sentence(notation)
 
     def picture(self, *, precision: int = 4, max_nodes: int = 200) -> "Picture":
@@ -151,10 +160,10 @@ class Explanation:
         >>> explain(x * w, w).picture()
         <picture of x·w: 3 values>
         """
-        from microgradlike.draw import draw_marked
+        from microgradlike.draw import draw
 
         lit = {node for path in self.paths for node in path.nodes}
-        return draw_marked(self.loss, lit=lit, precision=precision, max_nodes=max_nodes)
+        return draw(self.loss, detail="values", lit=lit, precision=precision, max_nodes=max_nodes)
 
     def __str__(self) -> str:
         n = self._notation()
@@ -167,9 +176,9 @@ class Explanation:
             f"{n.derivative(self.loss, self.w)} = {n.number(self.gradient)} ({n.paths(self.count)})",
             *map(_hanging, labels, written),
             self._left_out(n),
-            _hanging("where ", n.definitions(self._shown())),
-            textwrap.fill(self.diagnosis, _WIDTH, break_long_words=False, break_on_hyphens=False),
+            textwrap.fill(self._sentence(n), _WIDTH, break_long_words=False, break_on_hyphens=False),
         ]
+        blocks.insert(-1, _hanging("where ", n.definitions()))
         return "\n\n".join(filter(None, blocks))
 
     def _repr_latex_(self) -> str:
@@ -181,8 +190,8 @@ class Explanation:
             symbols, formulas, numbers = (r" \cdot ".join(row) for row in zip(*n.factors(path.edges)))
             result = f" = {n.number(path.value)}" if len(path.edges) > 1 else ""
             rows += [rf"{label}&\phantom{{={{}}}}{symbols}", f"&= {formulas}", f"&= {numbers}{result}"]
-        rows += [definition.replace(" = ", " &= ", 1) for definition in n.definitions(self._shown())]
-        sentences = filter(None, [self._left_out(n), self._sentence(n)])
+        sentences = [*filter(None, [self._left_out(n), self._sentence(n)])]
+        rows += [definition.replace(" = ", " &= ", 1) for definition in n.definitions()]
         rows += [rf"&\phantom{{={{}}}}{n.sentence(sentence)}" for sentence in sentences]
         return r"$\displaystyle\begin{aligned}" + " \\\\[0.7ex]\n".join(rows) + r"\end{aligned}$"
 
@@ -199,11 +208,6 @@ class Explanation:
         values = {value for edge in edges if edge for value in (edge.node, edge.parent)}
         return values | {self.loss, self.w, self._origin or self.w}
 
-    def _shown(self) -> set[Value]:
-        """The values whose names can be seen."""
-        ends = (_ends(path.edges) for path in self.paths)
-        return self._mentioned(itertools.chain(*ends, self.culprits[:_MOST_CULPRITS]))
-
     def _left_out(self, n: "_Notation") -> str:
         if not self.omitted:
             return ""
@@ -218,6 +222,7 @@ class Explanation:
         if not self.count:
             return "independence", []
         if not math.isfinite(self.gradient):
+            self._accidents = accidents(edges, self.loss)
             for edge in itertools.chain(*edges.values()):
                 if not math.isfinite(edge.factor):
                     return "infinity", [edge]
@@ -226,7 +231,7 @@ class Explanation:
             return "", []
         if self.zeros == self.count:
             zeros = min(last_zeros(edges), first_zeros(edges, self.loss), key=len)
-            saturated = all(edge.node.op in _SATURATING for edge in zeros)
+            saturated = all(_is_saturated(edge) for edge in zeros[:_MOST_LOOKS])
             return ("saturation" if saturated else "zero factor"), zeros
         if abs(self.gradient) < _CANCELLED * abs(product(self._largest)):
             return "cancellation", []
@@ -237,7 +242,8 @@ class Explanation:
 
     def _sentence(self, n: "_Notation") -> str:
         """The diagnosis."""
-        causes = [n.cause(edge) for edge in self.culprits[:_MOST_CULPRITS]]
+        said = self.culprits[:_MOST_CULPRITS]
+        causes = [*dict.fromkeys(map(n.cause, said))]
         match self.reason:
             case "independence":
                 loss, w = n.math(n.name(self.loss)), n.math(n.name(self.w))
@@ -246,15 +252,16 @@ class Explanation:
                 if len(self.culprits) == 1:
                     all_paths = "the only path" if self.count == 1 else "every path"
                     return f"{causes[0]}, and {all_paths} goes through it."
-                more = len(self.culprits) - len(causes)
+                more = len(self.culprits) - len(said)
                 end = f"; and {more:,} more" if more else ""
                 return f"Every path goes through a factor that is 0: {'; '.join(causes)}{end}."
             case "saturation":
-                return f"{causes[0]}, and {self._product(n, 'small')}"
+                return f"{self._dead(n)}{causes[0]}, and {self._product(n, 'small')}"
             case "underflow":
-                return f"No factor is 0, but {self._product(n, 'small')}"
+                no_factor = "no factor is 0" if self.zeros else "No factor is 0"
+                return f"{self._dead(n)}{no_factor}, but {self._product(n, 'small')}"
             case "overflow":
-                return f"No factor is infinite, but {self._product(n, 'large')}"
+                return self._overflow(n)
             case "cancellation":
                 largest, total = (n.math(n.number(x)) for x in (product(self._largest), self.gradient))
                 cancel = "nearly cancel" if self.gradient else "cancel"
@@ -265,12 +272,50 @@ class Explanation:
                 factors = f"{len(self._largest):,} factors{self._whose}"
                 return f"The gradient is almost 0; the smallest of the {factors}: {causes[0]}."
             case "infinity":
-                culprit = self.culprits[0]
-                where = f" at {n.math(n.equation(culprit.parent))}"
-                if self._origin and self._origin not in culprit.node.parents:
-                    where = f", since {n.math(n.equation(self._origin))}"
-                return f"{causes[0]}{where}: no path through this factor is finite."
+                return (
+                    f"{self._infinity(n, causes[0])}: no path through this factor is finite.{self._nan()}"
+                )
         return ""
+
+    def _dead(self, n: "_Notation") -> str:
+        """How many paths have a factor 0, where others have none."""
+        if not self.zeros:
+            return ""
+        verb = "has" if self.zeros == 1 else "have"
+        rest = "the other" if self.count - self.zeros == 1 else "the others"
+        return f"{n.paths(self.zeros)} of {n.count(self.count)} {verb} a factor that is 0. On {rest}, "
+
+    def _infinity(self, n: "_Notation", cause: str) -> str:
+        """Where a factor is not finite: at which operands, or since which value."""
+        node, operand = self.culprits[0].node, self.culprits[0].parent
+        if self._origin and self._origin not in node.parents:
+            return f"{cause}, since {n.math(n.equation(self._origin))}"
+        named = [p for p in dict.fromkeys(node.parents) if not isinstance(p, Constant)]
+        at = [p for p in named if not math.isfinite(p.data)] or named
+        if operand not in at and len(at) > _MOST_CULPRITS:
+            at = [operand]
+        return f"{cause} at {', '.join(n.math(n.equation(p)) for p in at[:_MOST_CULPRITS])}"
+
+    def _nan(self) -> str:
+        """How infinity became nan."""
+        kinds = {accident.kind for accident in self._accidents} if math.isnan(self.gradient) else set()
+        if "zero times infinity" in kinds:
+            return " It meets a factor 0, and infinity times 0 is nan."
+        if "infinities" in kinds:
+            return " Infinite paths of both signs meet, and their sum is nan."
+        return ""
+
+    def _overflow(self, n: "_Notation") -> str:
+        first = self._accidents[0]
+        if first.kind == "sum":
+            by = n.math(n.derivative(self.loss, first.edge.parent))
+            return (
+                f"No path is infinite, but the sum of those to {by} is too large for a float.{self._nan()}"
+            )
+        if not math.isfinite(product(self._largest)):
+            return f"No factor is infinite, but {self._product(n, 'large')}{self._nan()}"
+        by = n.math(n.derivative(self.loss, first.edge.parent))
+        return f"No factor is infinite, but the product up to {by} is too large for a float.{self._nan()}"
 
     def _product(self, n: "_Notation", extreme: str) -> str:
         """That no factor is out of the range of a float, but the product is, or what comes before it."""
@@ -330,7 +375,7 @@ def explain(loss: Value, w: Value, limit: int = 10) -> Explanation:
 
 
 def _is_saturated(edge: Edge) -> bool:
-    return edge.node.op in _SATURATING and abs(edge.factor) < _SATURATED
+    return abs(edge.factor) < _SATURATED and kind_of_zero(edge.node, edge.operand) == "saturated"
 
 
 def _first_not_finite(value: Value) -> Value | None:
@@ -368,10 +413,12 @@ class _Notation:
         self.data = data
         self.latex = latex
         self._partials: dict[Value, tuple[Any, ...]] = {}  # of the nodes that were asked for
+        self._said: set[Value] = set()  # the values without a name of their own that were mentioned
+        self._stood_in_for: dict[Value, Value] = {}
 
     def name(self, value: Value) -> str:
-        name = self.names.get(value) or value.name
-        return latex_name(name) if self.latex else name
+        self._said.add(value)
+        return written_name(self.names.get(value, value.name), latex=self.latex)[0]
 
     def number(self, data: float) -> str:
         return number(data, _DIGITS, latex=self.latex)
@@ -397,10 +444,12 @@ class _Notation:
     def paths(self, count: int, noun: str = "path") -> str:
         if not count:
             return "no path"
-        words = noun if count == 1 else noun.replace("path", "paths")
+        return f"{self.count(count)} {noun if count == 1 else noun.replace('path', 'paths')}"
+
+    def count(self, count: int) -> str:
         if count < 10**15:
-            return f"{count:,} {words}"
-        return f"about {self.math(self.power_of_ten(round(math.log10(count))))} {words}"
+            return f"{count:,}"
+        return f"about {self.math(self.power_of_ten(round(math.log10(count))))}"
 
     # A sentence is words with mathematics in between; LaTeX must be told which is which.
 
@@ -413,12 +462,15 @@ class _Notation:
 
     def factors(self, edges: Sequence[Edge], *, alone: bool = False) -> list[_Factor]:
         """The factors, with the brackets that they need in a product, or without, each on its own."""
-        template = "[0]" if alone or len(edges) == 1 else "[0*]"
+        is_product = len(edges) > 1 and not alone
         factors = []
         for edge in _ends(edges):
             if edge:
                 written = self._formula(edge), write_partial(edge.factor, _DIGITS, latex=self.latex)
-                formula, value = (fill(template, [operand], latex=self.latex) for operand in written)
+                formula, value = (
+                    as_factor(operand, latex=self.latex) if is_product else operand[0]
+                    for operand in written
+                )
                 factors.append(_Factor(self.derivative(edge.node, edge.parent), formula, value))
             else:
                 factors.append(_Factor(*[r"\cdots"] * 3) if self.latex else _ELLIPSIS)
@@ -426,31 +478,30 @@ class _Notation:
 
     def cause(self, edge: Edge) -> str:
         """Why a factor is what it is: small, 0, or not finite."""
-        op, at = edge.node.op, self.math(self.equation(edge.parent))
-        derivative, value = self.derivative(edge.node, edge.parent), self.number(edge.factor)
-        verb = ""
-        if _is_saturated(edge):
-            verb = f"is saturated at {at}"
-        elif edge.factor == 0 and op is ops.relu:
-            verb = f"at {at} is off"
-        elif edge.factor == 0 and op in _CHOOSING and (op is not ops.where or edge.operand):
-            verb = f"does not take {at}"
-        elif edge.factor == 0 and op in _FLAT | _CHOOSING:
-            verb = f"is flat at {at}"
-        if op and verb:
-            return f"{self.math(self.operation(op))} {verb}: {self.math(f'{derivative} = {value}')}"
-        return self.math(" = ".join(dict.fromkeys([derivative, self._formula(edge)[0], value])))
+        op, derivative = edge.node.op, self.derivative(edge.node, edge.parent)
+        value = self.number(edge.factor)
+        kind = kind_of_zero(edge.node, edge.operand) if abs(edge.factor) < _SATURATED else "value"
+        # The formula of a square says it better than that it has a minimum.
+        is_formula = kind in {"minimum", "maximum", "level"} and op and op.binding != "!"
+        if op and kind in _WORDS and not is_formula:
+            words = _WORDS[kind].format(at=self.math(self.equation(edge.parent)))
+            if kind == "flat" and op is ops.relu:
+                words = f"at {self.math(self.equation(edge.parent))} is off"
+            elif edge.factor:
+                words = words.replace("has a m", "is next to a m").replace("is taken to be", "would be")
+            return f"{self.math(self.operation(op))} {words}: {self.math(f'{derivative} = {value}')}"
+        cause = self.math(" = ".join(dict.fromkeys([derivative, self._formula(edge)[0], value])))
+        return f"{cause}, which is too small for a float" if kind == "rounded" else cause
 
-    def definitions(self, shown: Collection[Value]) -> list[str]:
-        """What those values are that have no name of their own."""
+    def definitions(self) -> list[str]:
+        """What those values are that were mentioned and have no name of their own."""
         lines = []
-        unnamed = (value for value in self.names if value in shown)
-        for value in itertools.islice(unnamed, _MOST_DEFINITIONS):
+        for value in [value for value in self.names if not value.name and value in self._said]:
             if value.op:
-                operands = map(self._stand_in, value.parents, value.evaluation[1:])
+                operands = map(self._stand_in_if_said, value.parents, value.evaluation[1:])
                 copy = with_recording(value.op, *operands)
-                if len(write(copy)[0]) <= _LONG_DEFINITION:
-                    written = write(copy, latex=self.latex)[0]
+                if len(self._write(copy, latex=False)) <= _LONG_DEFINITION:
+                    written = self._write(copy, latex=self.latex)
                 else:
                     written = self.operation(value.op) + (r"(\dots)" if self.latex else "(…)")
             else:
@@ -466,12 +517,30 @@ class _Notation:
         text, _ = write_partial(partial, _DIGITS)
         if len(text) > _LONG_FORMULA or "…" in text:
             return self.derivative(edge.node, edge.parent), "!"
+        self._mention(partial)
         return write_partial(partial, _DIGITS, latex=self.latex)
+
+    def _write(self, value: Value, *, latex: bool) -> str:
+        return write(value, latex=latex, names=self.names)[0]
+
+    def _mention(self, written: Any) -> None:
+        """Note the values that stand in a formula."""
+        if isinstance(written, Value):
+            mentioned = (self._stood_in_for.get(value) for value in topological_order(written))
+            self._said.update(value for value in mentioned if value is not None)  # 0 is a number, too
 
     def _stand_in(self, value: Value, data: float) -> Value:
         """A leaf with the name; but an inner value without one as it is, so that formulas open it up."""
-        name = self.names.get(value) or value.name
-        return value if value.op and not name else Value(data, name)
+        name = self.names.get(value, value.name)
+        if value.op and not name:
+            return value
+        stand_in = Value(data, set_apart(name) if name else "")
+        self._stood_in_for[stand_in] = value
+        return stand_in
+
+    def _stand_in_if_said(self, value: Value, data: float) -> Value:
+        """The same in a definition, where no name is new."""
+        return self._stand_in(value, data) if value.name or value in self._said else value
 
 
 def _ends(edges: Sequence[Edge]) -> list[Edge | None]:

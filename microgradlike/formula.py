@@ -1,13 +1,13 @@
 """A value as mathematics: how it was made, as text or as LaTeX."""
 
-import contextvars
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from microgradlike.engine import Value, _off
+from microgradlike.engine import Value, recording
+from microgradlike.naming import forward_order, parts, set_apart, told_apart
 
 _MOST_NODES, _MOST_LETTERS, _SHORT = 1000, 5000, 50  # of a formula; what goes beyond is an ellipsis
 
@@ -47,50 +47,100 @@ def formula(value: Value, *, depth: int = 1, digits: int | None = None, latex: b
 
 
 def write(
-    value: Value, *, depth: int = 1, digits: int | None = None, latex: bool = False
+    value: Value,
+    *,
+    depth: int = 1,
+    digits: int | None = None,
+    latex: bool = False,
+    names: Mapping[Value, str] | None = None,
 ) -> tuple[str, str]:
-    """The formula, and how tightly it binds (see `ops.BINDINGS`), for who puts it into a larger one."""
+    """The formula, and how tightly it binds (see `ops.BINDINGS`), for who puts it into a larger one.
+
+    The names are those of values that are called otherwise than by their own name. By default they are
+    those that tell apart the values in this formula, where some are called alike.
+    """
     if depth < 1:
         raise ValueError(f"depth is {depth}: at 1 the value itself is opened up, at 2 what it is made of")
-    ellipsis = (r"\dots" if latex else "…"), "!"
-    # To be written: a value, and how many named values may still be opened up there.
-    written: dict[tuple[Value, int], tuple[str, str]] = {}
-    stack = [(value, depth)]
-    while stack:
-        node, left = stack[-1]
-        opened = node.op and (left or not node.name)
-        if not node.op or not opened:
-            written[stack.pop()] = _atom(node, digits, latex)
-            continue
-        if len(node.parents) > _MOST_LETTERS:
-            name = latex_name(node.op.name) if latex else node.op.name
-            written[stack.pop()] = f"{name}({ellipsis[0]})", "!"
-            continue
-        inside = left - 1 if node.name or node is value else left
-        operands = [(parent, inside) for parent in node.parents]
-        missing = [operand for operand in operands if operand[0].op and operand not in written]
-        if missing and len(stack) + len(missing) <= _MOST_NODES:
-            stack += missing
-            continue
-        texts = [
-            written.get(operand, ellipsis) if operand[0].op else _atom(operand[0], digits, latex)
-            for operand in operands
-        ]
-        if sum(len(text) for text, _ in texts) > _MOST_LETTERS:
-            texts = [text if len(text[0]) < _SHORT else ellipsis for text in texts]
-        text, binding = node.op.write(texts, latex=latex)
-        written[stack.pop()] = without_sign(text), binding
-    return written[value, depth]
+    writer = _Writer(value, depth, digits, latex, names or {})
+    if names is None and digits is None and told_apart(writer.named):
+        writer = _Writer(value, depth, digits, latex, told_apart(forward_order(value)))
+    return writer.written[value, depth]
 
 
-def without_sign(text: str) -> str:
-    """y(1 − y), as one writes y·(1 − y), and w − 1 for w + −1; also in LaTeX."""
-    for sign, instead in _NEEDLESS:
-        text = text.replace(sign, instead)
-    return text
+class _Writer:
+    """Writes a value, and notes which values go by their names."""
+
+    def __init__(
+        self, value: Value, depth: int, digits: int | None, latex: bool, names: Mapping[Value, str]
+    ) -> None:
+        self.digits, self.latex, self.names = digits, latex, names
+        self.named: dict[Value, None] = {}
+        # What is written: of a value, and how many named values may still be opened up there.
+        self.written: dict[tuple[Value, int], tuple[str, str]] = {}
+        self._ellipsis = (r"\dots" if latex else "…"), "!"
+        self._write(value, depth)
+
+    def _write(self, value: Value, depth: int) -> None:
+        written = self.written
+        stack = [(value, depth)]
+        while stack:
+            node, left = stack[-1]
+            if not node.op or (node.name and not left):
+                written[stack.pop()] = self._atom(node, _recorded(node))
+                continue
+            if len(node.parents) > _MOST_LETTERS:
+                written[stack.pop()] = self._shortened(node)
+                continue
+            inside = left - 1 if node.name or node is value else left
+            operands = [(parent, inside) for parent in node.parents]
+            missing = [
+                operand
+                for operand in operands
+                if operand not in written and operand[0].op and (inside or not operand[0].name)
+            ]
+            if missing and len(stack) + len(missing) <= _MOST_NODES:
+                stack += missing
+                continue
+            texts = [
+                self._atom(parent, number)
+                if not parent.op or (parent.name and not inside)
+                else written.get((parent, inside), self._ellipsis)
+                for parent, number in zip(node.parents, node.evaluation[1:])
+            ]
+            if sum(len(text) for text, _ in texts) > _MOST_LETTERS:
+                texts = [text if len(text[0]) < _SHORT else self._ellipsis for text in texts]
+            if sum(len(text) for text, _ in texts) > _MOST_LETTERS:
+                written[stack.pop()] = self._shortened(node)
+            else:
+                written[stack.pop()] = node.op.write(texts, latex=self.latex, brief=True)
+
+    def _atom(self, value: Value, recorded: float) -> tuple[str, str]:
+        """A name, or the recorded number in place of one."""
+        if value.name and self.digits is None:
+            self.named[value] = None
+            return written_name(self.names.get(value, value.name), latex=self.latex)
+        return written_number(recorded, self.digits or 17, latex=self.latex)
+
+    def _shortened(self, node: Value) -> tuple[str, str]:
+        assert node.op
+        name = latex_name(node.op.name) if self.latex else node.op.name
+        return f"{name}({self._ellipsis[0]})", "!"
 
 
-_NEEDLESS = [("·(", "("), (r" \cdot \left(", r"\left("), (" + −", " − "), (" + -", " - ")]
+def _recorded(value: Value) -> float:
+    return value.evaluation[0] if value.op else value.data
+
+
+def written_name(name: str, *, latex: bool = False) -> tuple[str, str]:
+    """A name as `Op.write` takes an operand; with ⁽²⁾ at its end it needs brackets in a power."""
+    text = latex_name(name) if latex else set_apart(name)
+    return text, "^" if parts(name).number else "!"
+
+
+def written_number(data: float, digits: int = 17, *, latex: bool = False) -> tuple[str, str]:
+    """A number as `Op.write` takes an operand."""
+    text = number(data, digits, latex=latex)
+    return text, "*" if text.startswith(("−", "-")) or r"\cdot" in text else "!"
 
 
 def number(data: float, digits: int = 17, *, latex: bool = False) -> str:
@@ -105,7 +155,7 @@ def number(data: float, digits: int = 17, *, latex: bool = False) -> str:
     if data.is_integer() and abs(data) < 10**digits:
         text = str(int(data))
     else:
-        text = repr(data) if digits == 17 else f"{data:#.{digits}g}".removesuffix(".")
+        text = repr(data) if digits == 17 else f"{data:#.{digits}g}".removesuffix(".").replace(".e", "e")
     if not latex:
         return text.replace("-", "−")
     if not math.isfinite(data):
@@ -142,14 +192,13 @@ def write_partial(partial: Any, digits: int, *, latex: bool = False) -> tuple[st
     """A local derivative: its formula or, of a number, so many digits; and how tightly it binds."""
     if isinstance(partial, Value) and (partial.op or partial.name):
         return write(partial, latex=latex)
-    return number(float(partial), digits, latex=latex), "+" if partial < 0 else "!"
+    return written_number(float(partial), digits, latex=latex)
 
 
 def with_recording(rule: Callable[..., Any], *operands: Any) -> Any:
     """What a rule gives for these operands, recorded even within `no_grad`."""
-    context = contextvars.copy_context()  # for a user's function may look into it
-    context.run(_off.set, 0)
-    return context.run(rule, *operands)
+    with recording():
+        return rule(*operands)
 
 
 def names_for(values: Iterable[Value], taken: set[str], wishes: Mapping[Value, str]) -> dict[Value, str]:
@@ -168,24 +217,44 @@ def names_for(values: Iterable[Value], taken: set[str], wishes: Mapping[Value, s
     return names
 
 
+def names_of(
+    values: Sequence[Value], unnamed: Iterable[Value], wishes: Mapping[Value, str]
+) -> dict[Value, str]:
+    """Names for the values of a graph, so that no two are called alike: the rule for all readings.
+
+    A value whose name no other has is called so, and is not in the result. Where several have the same
+    name, they are x⁽¹⁾, x⁽²⁾, … in the order of the values. Those of the others that have no name are
+    called as wished, or else v1, v2, …
+    """
+    alike = told_apart(values)
+    taken = {alike.get(value, value.name) for value in values} | {value.name for value in values}
+    return alike | names_for(unnamed, taken, wishes)
+
+
 def latex_name(name: str) -> str:
     r"""A name as LaTeX: w11 with an index, a word upright.
 
     >>> print(latex_name("w11"), latex_name("w10,3"), latex_name("learning_rate"))
     w_{11} w_{10,3} \mathrm{learning\_rate}
     """
-    name = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
-    base, index = name, ""
-    if indexed := re.fullmatch(r"(.*[^\W\d_])_?(\d+(?:,\d+)*)", name):
-        base, index = indexed[1], f"_{{{indexed[2]}}}"
-    if len(base) > 1:
-        base = rf"\mathrm{{{''.join(_ESCAPED.get(c, c) for c in base)}}}"
-    else:
-        base = _ESCAPED.get(base, base)
-    return base + index
+    base, index, number = parts(set_apart(name))
+    base = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in base)
+    is_apart = base.startswith("⟨")
+    letters = base[1:-1] if is_apart else base
+    text = "".join(ESCAPED.get(c, c) for c in letters)
+    if len(letters) > 1:
+        text = rf"\mathrm{{{text}}}"
+    if is_apart:
+        text = rf"\langle {text} \rangle"
+    if index:
+        text += f"_{{{index}}}"
+    if number:
+        text += f"^{{({number})}}"
+    return text
 
 
-_ESCAPED = {c: "\\" + c for c in "#$%&_{}"} | {
+#: How LaTeX writes characters of a name that mean something to it.
+ESCAPED = {c: "\\" + c for c in "#$%&_{}"} | {
     "\\": r"\backslash{}",
     "~": r"\sim{}",
     "^": r"\hat{}",
@@ -193,12 +262,3 @@ _ESCAPED = {c: "\\" + c for c in "#$%&_{}"} | {
     "<": r"\lt{}",
     ">": r"\gt{}",
 }
-
-
-def _atom(value: Value, digits: int | None, latex: bool) -> tuple[str, str]:
-    """A name, or a number in place of one."""
-    if value.name and digits is None:
-        return (latex_name(value.name) if latex else value.name), "!"
-    text = number(value.data, digits or 17, latex=latex)
-    loose = "+" if text[:1] in {"−", "-"} else "*" if r"\cdot" in text else "!"
-    return text, loose

@@ -22,7 +22,7 @@ Number = TypeVar("Number", float, Value)
 
 
 def abs(x: Number) -> Number:
-    """|x|; its derivative is the sign of x, and 0 at 0.
+    """|x|; its derivative is the sign of x, and 0 at 0. The second derivative is 0 everywhere.
 
     >>> abs(-3.0)
     3.0
@@ -213,6 +213,33 @@ def atan(x: Number) -> Number:
     return ops.atan(x)
 
 
+def degrees(x: Number) -> Number:
+    """An angle in degrees, of one in radians: x · 180/π.
+
+    >>> degrees(3.141592653589793)
+    180.0
+    """
+    return ops.degrees(x)
+
+
+def radians(x: Number) -> Number:
+    """An angle in radians, of one in degrees: x · π/180.
+
+    >>> radians(180.0)
+    3.141592653589793
+    """
+    return ops.radians(x)
+
+
+def sinc(x: Number) -> Number:
+    """sin(πx) / (πx), and 1 at 0: NumPy's and PyTorch's ``sinc``. It is exactly 0 at other whole numbers.
+
+    >>> sinc(0.0), sinc(0.5) == 2 / 3.141592653589793, sinc(2.0)
+    (1.0, True, 0.0)
+    """
+    return ops.sinc(x)
+
+
 def sinh(x: Number) -> Number:
     """The hyperbolic sine, (eˣ − e⁻ˣ) / 2; its derivative is cosh x.
 
@@ -306,8 +333,32 @@ def sigmoid(x: Number) -> Number:
     return ops.sigmoid(x)
 
 
+def log_sigmoid(x: Number) -> Number:
+    """Log σ(x) = −log(1 + e⁻ˣ), without overflow; its derivative is 1 − σ(x). PyTorch's ``logsigmoid``.
+
+    >>> log_sigmoid(-1000.0)
+    -1000.0
+    """
+    return ops.log_sigmoid(x)
+
+
+def logit(p: Number) -> Number:
+    """log(p / (1 − p)), the inverse of `sigmoid`; its derivative is 1 / (p(1 − p)). PyTorch's ``logit``.
+
+    Args:
+        p: a probability, above 0 and below 1.
+
+    Raises:
+        ValueError: p is not above 0 and below 1. PyTorch gives −∞ and ∞ at the ends.
+
+    >>> logit(0.5)
+    0.0
+    """
+    return ops.logit(p)
+
+
 def relu(x: Number) -> Number:
-    """max(x, 0); its derivative at 0 is 0.
+    """max(x, 0); its derivative at 0 is 0, and the second derivative is 0 everywhere.
 
     >>> relu(-3.0), relu(3.0)
     (0.0, 3.0)
@@ -392,6 +443,8 @@ def pow(x: Any, y: Any) -> Any:
         y: the exponent: a plain number is a constant of the operation, a Value an operand with a
             derivative of its own.
 
+    At x = y = 0 the derivative by y is 0 by convention, as in PyTorch.
+
     Raises:
         ValueError: x is negative and y not whole.
         ZeroDivisionError: x is 0 and y negative.
@@ -404,6 +457,74 @@ def pow(x: Any, y: Any) -> Any:
 
 
 @overload
+def mod(a: float, b: float) -> float: ...
+@overload
+def mod(a: Value, b: float | Value) -> Value: ...
+@overload
+def mod(a: float, b: Value) -> Value: ...
+def mod(a: Any, b: Any) -> Any:
+    """The remainder a − b·⌊a/b⌋, as Python's ``a % b``: its sign is that of b.
+
+    So are NumPy's ``mod`` and PyTorch's ``remainder``. The derivative by a is 1 and by b −⌊a/b⌋, also
+    where the remainder jumps from b to 0, and all further derivatives are 0.
+
+    Args:
+        a: a number or a Value.
+        b: what it is divided by, in the same unit.
+
+    Raises:
+        ZeroDivisionError: b is 0.
+
+    >>> mod(7.0, 3.0), mod(-7.0, 3.0)
+    (1.0, 2.0)
+    """
+    return ops.mod(a, b)
+
+
+@overload
+def logaddexp(a: float, b: float) -> float: ...
+@overload
+def logaddexp(a: Value, b: float | Value) -> Value: ...
+@overload
+def logaddexp(a: float, b: Value) -> Value: ...
+def logaddexp(a: Any, b: Any) -> Any:
+    """log(eᵃ + eᵇ), without overflow, as `logsumexp` of two; NumPy's and PyTorch's ``logaddexp``.
+
+    Args:
+        a: a number or a Value.
+        b: the other.
+
+    >>> logaddexp(1000.0, 0.0)
+    1000.0
+    """
+    return ops.logaddexp(a, b)
+
+
+@overload
+def xlogy(x: float, y: float) -> float: ...
+@overload
+def xlogy(x: Value, y: float | Value) -> Value: ...
+@overload
+def xlogy(x: float, y: Value) -> Value: ...
+def xlogy(x: Any, y: Any) -> Any:
+    """x·log(y), but 0 where x is 0, whatever y: PyTorch's ``xlogy``. −xlogy(p, p) is a term of an entropy.
+
+    Its derivatives are log(y) and x/y. At x = y = 0 these are −∞ and 0.
+
+    Args:
+        x: the factor.
+        y: the logarithm is taken of it.
+
+    Raises:
+        ValueError: y is not above 0, and x is not 0.
+
+    >>> xlogy(0.0, 0.0), xlogy(2.0, 1.0)
+    (0.0, 0.0)
+    """
+    return ops.xlogy(x, y)
+
+
+@overload
 def atan2(y: float, x: float) -> float: ...
 @overload
 def atan2(y: Value, x: float | Value) -> Value: ...
@@ -411,6 +532,8 @@ def atan2(y: Value, x: float | Value) -> Value: ...
 def atan2(y: float, x: Value) -> Value: ...
 def atan2(y: Any, x: Any) -> Any:
     """The angle of the point (x, y), in radians, between −π and π; at the origin its derivatives are 0.
+
+    There is no second derivative at the origin: it is nan.
 
     Args:
         y: the point's second coordinate; it comes first, as in `math`.
@@ -465,7 +588,7 @@ def where(condition: Any, a: Any, b: Any) -> Any:
 
 
 def leaky_relu(x: Number, negative_slope: float = 0.01) -> Number:
-    """Where x > 0, x; else negative_slope · x. The derivative at 0 is negative_slope.
+    """Where x > 0, x; else negative_slope · x. Derivatives at 0 are those of the left side: negative_slope.
 
     Args:
         x: a number or a Value.
@@ -480,7 +603,7 @@ def leaky_relu(x: Number, negative_slope: float = 0.01) -> Number:
 
 
 def elu(x: Number, alpha: float = 1.0) -> Number:
-    """Where x > 0, x; else alpha · (eˣ − 1). The derivative at 0 is alpha.
+    """Where x > 0, x; else alpha · (eˣ − 1). Derivatives at 0 are those of the left side: alpha.
 
     Args:
         x: a number or a Value.
@@ -504,10 +627,11 @@ def clip(x: Any, low: Any, high: Any) -> Any:
 
     Args:
         x: a number or a Value.
-        low: the lower bound; the derivative by it is 1 where x is below, else 0.
-        high: the upper bound; the derivative by it is 1 where x is above, else 0.
+        low: the lower bound; the derivative by it is 1 where it is the result, else 0.
+        high: the upper bound; the derivative by it is 1 where it is the result, else 0.
 
-    If low is above high the result is high, as with PyTorch's ``clamp``.
+    Where low is above high the result is high whatever x, as with PyTorch's ``clamp``: the derivative by
+    high is 1, the others are 0.
 
     >>> clip(5.0, 0.0, 1.0)
     1.0
@@ -565,6 +689,8 @@ def hypot(*xs: float) -> float: ...  # type: ignore[overload-overlap]
 def hypot(*xs: float | Value) -> Value: ...
 def hypot(*xs: Any) -> Any:
     """The Euclidean length √(x₁² + x₂² + …), without overflow; at the origin its derivatives are 0.
+
+    There is no second derivative at the origin: it is nan. The length of one number is its absolute value.
 
     Args:
         *xs: numbers or Values, one by one, in the same unit. Of none the length is 0.
@@ -703,7 +829,7 @@ def log_softmax(xs: Iterable[Any]) -> list[Any]:
     """
     terms = _some(_all(xs, "log_softmax"), "log_softmax")
     largest = ops.maximum(*terms)
-    centred = [x - largest for x in terms]
+    centred = [ops.sub(x, largest) for x in terms]
     total = ops.logsumexp(*centred)
     return [x - total for x in centred]
 

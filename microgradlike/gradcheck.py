@@ -4,73 +4,138 @@ This asks no rule of the op table, only for the value of the function, so it is 
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, SupportsFloat
 
-from microgradlike.engine import Value, grad
+from microgradlike.checks import real
+from microgradlike.engine import Value, grad, recording
 
 
 class GradientError(AssertionError):
     """A derivative and its numeric estimate disagree."""
 
 
+class CannotBeCheckedError(ValueError):
+    """A derivative has no numeric estimate, or one that is too coarse to tell right from wrong."""
+
+
+class Comparison(NamedTuple):
+    """A derivative beside its numeric estimate: by which input, both numbers, and a bound of the error."""
+
+    name: str
+    received: float
+    expected: float
+    error: float
+
+    def __str__(self) -> str:
+        return (
+            f"by {self.name}: received {self.received!r}, expected {self.expected!r}, "
+            f"give or take {self.error:.1g}"
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class Agreement:
+    """That all derivatives agree with their estimates: true, with a `Comparison` for each input."""
+
+    comparisons: tuple[Comparison, ...]
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        return "\n".join(["agree", *map(str, self.comparisons)])
+
+
+@recording()
 def gradcheck(
     f: Callable[..., Value],
-    inputs: Sequence[SupportsFloat],
+    inputs: Iterable[SupportsFloat],
     *,
     rtol: float = 1e-6,
-    atol: float = 1e-9,
-) -> bool:
+    atol: float | None = None,
+) -> Agreement:
     """Compare the gradient of f with central differences, at one point.
+
+    There are three answers, each with its numbers: the derivatives agree, which is a result that counts
+    as true; one differs, which is a `GradientError`; one cannot be checked, which is a
+    `CannotBeCheckedError`.
 
     Args:
         f: a function of as many Values as there are inputs, to one Value.
         inputs: the point, as numbers or Values (which are not changed).
         rtol: the relative difference that is still accepted, beyond the estimate's own error.
-        atol: the absolute difference that is still accepted.
+        atol: the absolute difference that is still accepted; by default 1e-9 of how steep f is around the
+            point, so that it is small beside functions of any scale.
 
     Returns:
-        True, if all derivatives agree.
+        An `Agreement`, if all derivatives agree.
 
     Raises:
         GradientError: one does not; it says which input, which point, what was received and expected.
-        ValueError: f is not defined all around the point, so that nothing can be compared.
+        ValueError: f is not defined all around the point, or has a kink there, or is so large beside its
+            slope that rounding hides it; it is a `CannotBeCheckedError`.
 
     Source: Ridders, "Accurate computation of F'(x) and F'(x)F''(x)" (1982): Richardson extrapolation of
     central differences, with the step that shows the least error.
 
-    >>> gradcheck(lambda a, b: a * b.exp(), [2.0, 1.0])
+    >>> bool(gradcheck(lambda a, b: a * b.exp(), [2.0, 1.0]))
     True
+    >>> gradcheck(lambda a: 3.0 * a + 1e15, [2.0])
+    Traceback (most recent call last):
+    microgradlike.gradcheck.CannotBeCheckedError: the derivative by input 0 at input 0 = 2.0 cannot be ...
     """
     if isinstance(inputs, Value):
         raise TypeError("inputs is one Value, where a list is needed: write [x]")
+    inputs = [*inputs]  # an iterator would be empty the second time
     names = [(isinstance(x, Value) and x.name) or f"input {i}" for i, x in enumerate(inputs)]
-    point = [float(x) for x in inputs]
+    point = [float(x) if isinstance(x, Value) else real(x) for x in inputs]
     values = [Value(x, name) for x, name in zip(point, names)]
     at = ", ".join(f"{name} = {x!r}" for name, x in zip(names, point))
     y = f(*values)
     if not isinstance(y, Value):
         raise TypeError(f"f must give a Value for Values, and gave {y!r:.60}")
-    received = grad(y, values)
-
-    for i, (name, derivative) in enumerate(zip(names, received)):
+    comparisons = []
+    unknown = ""
+    for i, (name, derivative) in enumerate(zip(names, grad(y, values))):
 
         def along(x: float, i: int = i) -> float:
-            # Recording stays on: f may be a derivative itself, which reads the graph of its own function.
             return float(f(*(Value(x if j == i else p) for j, p in enumerate(point))))
 
+        subject, received = f"the derivative by {name} at {at}", derivative.data
         try:
-            expected, error = central_difference(along, point[i])
+            slope, error = central_difference(along, point[i])
         except ValueError as reason:
-            raise ValueError(f"the derivative by {name} at {at} cannot be checked: {reason}") from None
-        if not abs(derivative.data - expected) <= atol + rtol * abs(expected) + error:
-            raise GradientError(
-                f"the derivative by {name} at {at} is wrong:\n"
-                f"  received {derivative.data!r}\n"
-                f"  expected {expected!r}, give or take {error:.1g}"
+            unknown = unknown or f"{subject} cannot be checked: {reason}; received {received!r}"
+            continue
+        steepness = _steepness(along, point[i])
+        tolerance = rtol * abs(slope) + (_TOLERANCE * steepness if atol is None else atol)
+        if not abs(received - slope) <= tolerance + error:
+            # Before it is called wrong: f may be steep over a length that the first steps ran over.
+            finer = [e for e in _estimates(along, point[i], _SHORT_STEPS) if e.error < _GOOD * abs(e.slope)]
+            if finer and abs(received - finer[-1].slope) <= tolerance + finer[-1].error:
+                slope, error, _ = finer[-1]
+            else:
+                raise GradientError(
+                    f"{subject} is wrong:\n"
+                    f"  received {received!r}\n"
+                    f"  expected {slope!r}, give or take {error:.1g}"
+                )
+        if error > max(tolerance, _TELLING * max(abs(slope), abs(received), steepness)):
+            unknown = unknown or (
+                f"{subject} cannot be checked: received {received!r}, and the estimate, {slope!r}, is only "
+                f"known to within {error:.1g}"
             )
-    return True
+        comparisons.append(Comparison(name, received, slope, error))
+    if unknown:  # only now: an input that differs is a surer answer
+        raise CannotBeCheckedError(unknown)
+    return Agreement(tuple(comparisons))
 
+
+#: An error, in proportion to a slope, with which an estimate still tells right from wrong.
+_TELLING = 1e-3
+_TOLERANCE = 1e-9  # of how steep f is
 
 #: An error of a slope, in proportion, by which it can be told from others.
 _GOOD = 1e-6
@@ -92,10 +157,9 @@ def central_difference(f: Callable[[float], float], x: float) -> tuple[float, fl
     >>> abs(derivative - 1) <= error < 1e-10
     True
     """
-    # What f changes over may be the size of x (√x), or 1 whatever x is (sin x): both are tried.
-    scales = {abs(x), 1.0} - {0.0}
-    estimates = [_ridders(f, x, scale * step) for scale in sorted(scales) for step in (0.1, 1e-3, 1e-6)]
-    estimates = [estimate for estimate in estimates if math.isfinite(estimate.error)]
+    estimates = _estimates(f, x, _STEPS)
+    if not any(estimate.error < _EXACT * abs(estimate.slope) for estimate in estimates):
+        estimates += _estimates(f, x, _SHORT_STEPS)
     if not estimates:
         raise ValueError("the function is not defined on both sides of the point")
     # The best is best in proportion: a step across a pole has small errors of a wrong, small slope. Where
@@ -109,6 +173,27 @@ def central_difference(f: Callable[[float], float], x: float) -> tuple[float, fl
         if not _has_kink(f, x, estimate):
             return estimate.slope, estimate.error
     raise ValueError("the function has a kink there, or nearly so")
+
+
+#: First steps, as parts of a scale: the short ones are tried where these tell little.
+_STEPS, _SHORT_STEPS = (0.1, 1e-3, 1e-6), (1e-9, 1e-12, 1e-15)
+_EXACT = 1e-8
+
+
+def _estimates(f: Callable[[float], float], x: float, steps: Sequence[float]) -> "list[_Estimate]":
+    """The estimates from several first steps, the longest first."""
+    # What f changes over may be the size of x (√x), or 1 whatever x is (sin x).
+    scales = {abs(x), 1.0} - {0.0}
+    lengths = sorted((scale * step for scale in scales for step in steps), reverse=True)
+    estimates = [_ridders(f, x, length) for length in lengths]
+    return [estimate for estimate in estimates if math.isfinite(estimate.error)]
+
+
+def _steepness(f: Callable[[float], float], x: float) -> float:
+    """The mean slope over a long step, which says how small a slope of 0 is."""
+    step = 0.1 * max(abs(x), 1.0)
+    slopes = [abs(_defined(f, x + side * step) - f(x)) / step for side in (-1, 1)]
+    return max((slope for slope in slopes if math.isfinite(slope)), default=0.0)
 
 
 class _Estimate(NamedTuple):

@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 from microgradlike.engine import Constant, Value, real
+from microgradlike.naming import in_words
 
 #: Who computes with the four digits that are shown is off by so much, and right: two factors, each of which
 #: may be off by 0.0005 of itself.
@@ -203,7 +204,7 @@ def slips(
         yield Slip("= for +=", f"that replaces what {total} had: add the {so_far} from before", amount)
     if len(amounts) > 1:
         for one in amounts:
-            yield Slip("= for +=", f"{name(operand)} stands there twice: add both", before + one)
+            yield Slip("= for +=", f"{in_words(name(operand))} stands there twice: add both", before + one)
     for slip, factor in _wrong_amounts(handed, above, below, others, loss, halved=halved):
         yield slip._replace(number=before + slip.number)
         if before:  # the slip may be made in the sum, or there may be two of them
@@ -230,10 +231,10 @@ def _wrong_amounts(
         yield Slip("factor left out", message, upstream), None
         yield Slip("factor twice", f"that has {link.formula} twice", amount * link.partial), None
     if upstream != 1:
-        message = f"that is {link.symbol} alone: multiply by the gradient of {name(link.node)}"
+        message = f"that is {link.symbol} alone: multiply by the gradient of {in_words(name(link.node))}"
         yield Slip("local for total", message, link.partial), None
     for wrong in _at_the_result(link):
-        message = f"that is the derivative taken at {name(link.node)}, not at what goes into it"
+        message = f"that is the derivative taken at {in_words(name(link.node))}, not at what goes into it"
         yield Slip("at the activation", message, wrong * upstream), None
     if above and above.partial:
         up = upstream / above.partial
@@ -241,7 +242,9 @@ def _wrong_amounts(
         yield Slip("factor left out", message, up * link.partial), None
         yield Slip("factor twice", f"that has {above.formula} twice", amount * above.partial), None
         for wrong in _at_the_result(above):
-            message = f"in it, {above.symbol} is taken at {name(above.node)}, not at what goes into it"
+            message = (
+                f"in it, {above.symbol} is taken at {in_words(name(above.node))}, not at what goes into it"
+            )
             yield Slip("at the activation", message, up * wrong * link.partial), None
     if below and below.partial:
         further = f"∂{loss}/∂{name(below.node.parents[below.operand])}"
@@ -283,7 +286,7 @@ def _at_present_numbers(link: Link) -> Iterator[tuple[str, float]]:
         ]
         partials = _partials(link.node, None, *now) if now != numbers else ()
         if partials and partials[link.operand] != link.partial:
-            yield link.name(leaf), partials[link.operand]
+            yield in_words(link.name(leaf)), partials[link.operand]
 
 
 def _partials(node: Value, out: float | None, *operands: float) -> tuple[float, ...]:

@@ -6,11 +6,11 @@ dark page. The fonts are those whose widths every renderer knows.
 
 import html
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from microgradlike.engine import NOT_COMPUTED, Value
+from microgradlike.naming import numbered, parts
 
 FONT = "Helvetica"
 #: Lines stand on the page itself: a grey that shows on white and on black.
@@ -52,9 +52,10 @@ def pretty(name: str) -> str:
     >>> pretty("w11"), pretty("x_2"), pretty("w10,3"), pretty("two words")
     ('w₁₁', 'x₂', 'w₁₀,₃', 'two words')
     """
-    indexed = re.fullmatch(r"(.*[^\W\d_])_?(\d+(?:,\d+)*)", name, re.DOTALL)
-    base, index = (indexed[1], indexed[2]) if indexed else (name, "")
+    base, index, number = parts(name)
     text = visible(base) + index.translate(_SUBSCRIPTS)
+    if number:
+        text = numbered(text, int(number))
     return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
 
 
@@ -113,11 +114,11 @@ def _attributes(attributes: Mapping[str, Any]) -> str:
     return "".join(f' {key.upper()}="{value}"' for key, value in attributes.items())
 
 
-def tooltip(value: Value) -> str:
+def tooltip(value: Value, gradient: float) -> str:
     """All digits, for who points at it."""
     text = f"{value.name or 'value'} = {value.data!r}"
-    if value.grad is not NOT_COMPUTED and value.grad is not None:
-        text += f", gradient {value.grad!r}"
+    if gradient is not NOT_COMPUTED and gradient is not None:
+        text += f", gradient {gradient!r}"
     text = visible(text)
     # Graphviz reads escapes in it twice, and entities.
     return text.replace("\\", 4 * "\\").replace("&", "&amp;")

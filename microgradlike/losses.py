@@ -2,9 +2,14 @@
 
 Predictions and targets are single numbers or Values, or lists of the same length. Unless a docstring
 says otherwise, the loss of a list is the mean over its elements, as in PyTorch.
+
+All losses keep the same contract. Both arguments are lists (of any kind, or iterators), or neither is. A
+prediction is any real number, but for a probability; one that is not finite, or too large, gives a loss
+that is not finite, and no error. A target must be one that the loss has a meaning for: `WANTED` says which.
 """
 
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence, Sized
+from dataclasses import dataclass
 from typing import Any, SupportsFloat, TypeAlias
 
 from microgradlike import ops
@@ -13,6 +18,63 @@ from microgradlike.functions import relu
 from microgradlike.ops import Op
 
 Numbers: TypeAlias = SupportsFloat | Sequence[SupportsFloat]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The numbers that a loss takes as targets, or as predictions.
+
+    Attributes:
+        what: these numbers, in words.
+        fits: whether a number is one of them.
+        instead: what to write where others are meant; empty if nobody can know.
+    """
+
+    what: str
+    fits: Callable[[float], bool]
+    instead: Callable[[float], str] = lambda number: ""
+
+    def check(self, loss: str, role: str, values: Sequence[Value]) -> None:
+        """Refuse values that are none of these numbers.
+
+        Raises:
+            ValueError: with the name of the loss, the first wrong number, and what to write.
+        """
+        for value in values:
+            number = float(value.data)
+            if not self.fits(number):
+                wrong = f"{value.name} = {number:g}" if value.name else f"{number:g}"
+                hint = self.instead(number)
+                raise ValueError(
+                    f"the {role} of {loss} are {self.what}, not {wrong}" + (f": {hint}" if hint else "")
+                )
+
+
+def _for_signs(target: float) -> str:
+    return "for -1 and 1 write (t + 1) / 2, or take hinge_loss" if target == -1 else ""
+
+
+def _for_zero(target: float) -> str:
+    return "for 0 and 1 write 2 * t - 1" if target == 0 else ""
+
+
+_PROBABILITIES = Wanted("from 0 to 1", lambda t: 0 <= t <= 1, _for_signs)
+
+#: The targets of each loss that does not take any number. Those of `cross_entropy` depend on the logits.
+WANTED = {
+    "binary_cross_entropy": _PROBABILITIES,
+    "binary_cross_entropy_with_logits": _PROBABILITIES,
+    "hinge_loss": Wanted("-1 and 1", lambda t: t in {-1.0, 1.0}, _for_zero),
+}
+
+#: The predictions, of a loss that does not take any number. (nan is what training has come to: no error.)
+_PREDICTED = {
+    "binary_cross_entropy": Wanted(
+        "probabilities, from 0 to 1",
+        lambda p: not (p < 0 or p > 1),
+        lambda p: "of logits there is binary_cross_entropy_with_logits",
+    )
+}
 
 
 def half_squared_error(y: Numbers, t: Numbers) -> Value:
@@ -31,7 +93,7 @@ def half_squared_error(y: Numbers, t: Numbers) -> Value:
     >>> half_squared_error(Value(0.75), 1.0).data
     0.03125
     """
-    predictions, targets = _predictions_and_targets(y, t)
+    predictions, targets = _predictions_and_targets("half_squared_error", y, t)
     return record(ops.half_squared_error, (*predictions, *targets))
 
 
@@ -51,7 +113,7 @@ def mse_loss(y: Numbers, t: Numbers) -> Value:
     >>> mse_loss([Value(1.0), Value(2.0)], [1.0, 4.0]).data
     2.0
     """
-    return _of_all(ops.mean, [(y - t) ** 2 for y, t in _pairs(y, t)])
+    return _of_all(ops.mean, [record(ops.square, (y - t,)) for y, t in _pairs("mse_loss", y, t)])
 
 
 def binary_cross_entropy(p: Numbers, t: Numbers) -> Value:
@@ -74,7 +136,9 @@ def binary_cross_entropy(p: Numbers, t: Numbers) -> Value:
     >>> round(binary_cross_entropy(Value(0.5), 1.0), 12)
     0.69314718056
     """
-    return _of_all(ops.mean, [record(ops.binary_cross_entropy, pair) for pair in _pairs(p, t)])
+    return _of_all(
+        ops.mean, [record(ops.binary_cross_entropy, pair) for pair in _pairs("binary_cross_entropy", p, t)]
+    )
 
 
 def binary_cross_entropy_with_logits(z: Numbers, t: Numbers) -> Value:
@@ -88,6 +152,7 @@ def binary_cross_entropy_with_logits(z: Numbers, t: Numbers) -> Value:
         t: the target, from 0 to 1, usually one of the two; or a list, as long as that of z.
 
     Raises:
+        ValueError: a t is outside of [0, 1].
         TypeError, ValueError: as `half_squared_error`.
 
     Source: log σ(z) = −softplus(−z) in the definition of `binary_cross_entropy`.
@@ -95,7 +160,8 @@ def binary_cross_entropy_with_logits(z: Numbers, t: Numbers) -> Value:
     >>> binary_cross_entropy_with_logits(Value(1000.0), 0.0).data
     1000.0
     """
-    return _of_all(ops.mean, [record(ops.binary_cross_entropy_with_logits, pair) for pair in _pairs(z, t)])
+    pairs = _pairs("binary_cross_entropy_with_logits", z, t)
+    return _of_all(ops.mean, [record(ops.binary_cross_entropy_with_logits, pair) for pair in pairs])
 
 
 def cross_entropy(logits: Sequence[Any], target: SupportsFloat | Sequence[SupportsFloat]) -> Value:
@@ -114,8 +180,10 @@ def cross_entropy(logits: Sequence[Any], target: SupportsFloat | Sequence[Suppor
     >>> cross_entropy([Value(0.0), Value(1000.0)], 0).data
     1000.0
     """
+    logits, target = _listed(logits), _listed(target)
     if not isinstance(target, Sized):
         return _cross_entropy(logits, target)
+    logits = [*map(_listed, logits)] if isinstance(logits, list | tuple) else logits
     if not all(isinstance(row, Sized) for row in logits):
         raise TypeError(
             "for a list of targets, logits must be a list of lists, one for each example; "
@@ -159,11 +227,7 @@ def hinge_loss(score: Numbers, t: Numbers) -> Value:
     >>> hinge_loss(Value(0.25), 1).data
     0.75
     """
-    pairs = _pairs(score, t)
-    for _, target in pairs:
-        if target.data not in {-1.0, 1.0}:
-            raise ValueError(f"the targets of hinge_loss are -1 and 1, not {target.data:g}")
-    return _of_all(ops.mean, [relu(1 - target * s) for s, target in pairs])
+    return _of_all(ops.mean, [relu(1 - t * s) for s, t in _pairs("hinge_loss", score, t)])
 
 
 def usual_loss(outputs: Any, target: Any) -> Callable[[Any, Any], Value]:
@@ -184,21 +248,39 @@ def _of_all(op: Op, terms: list[Value]) -> Value:
     return terms[0] if len(terms) == 1 else record(op, tuple(terms))
 
 
-def _pairs(predictions: Any, targets: Any) -> list[tuple[Value, Value]]:
-    return [*zip(*_predictions_and_targets(predictions, targets))]
+def _pairs(loss: str, predictions: Any, targets: Any) -> list[tuple[Value, Value]]:
+    return [*zip(*_predictions_and_targets(loss, predictions, targets))]
 
 
-def _predictions_and_targets(predictions: Any, targets: Any) -> tuple[list[Value], list[Value]]:
-    """Both as lists of Values; a target that is a plain number becomes an input named t."""
-    lists = hasattr(predictions, "__len__"), hasattr(targets, "__len__")
+def _predictions_and_targets(loss: str, predictions: Any, targets: Any) -> tuple[list[Value], list[Value]]:
+    """Both as lists of Values that the loss takes; a target that is a plain number becomes an input named t."""
+    predictions, targets = _listed(predictions), _listed(targets)
+    lists = _is_list(predictions), _is_list(targets)
     if lists == (False, False):
-        return [as_value(predictions)], [targets if isinstance(targets, Value) else Value(targets, "t")]
-    if lists != (True, True):
+        values = [as_value(predictions)]
+        wanted = [targets if isinstance(targets, Value) else Value(targets, "t")]
+    elif lists != (True, True):
         raise TypeError(
             "predictions and targets must be two numbers or two lists, not one of each: for several "
             "outputs and the number of a class there is cross_entropy"
         )
-    if len(predictions) != len(targets) or len(targets) == 0:
+    elif len(predictions) != len(targets) or len(targets) == 0:
         raise ValueError(f"there are {len(predictions)} predictions and {len(targets)} targets")
-    values = [y if type(y) is Value else as_value(y) for y in predictions]
-    return values, as_inputs(targets, numbered("t", len(targets)))
+    else:
+        values = [y if type(y) is Value else as_value(y) for y in predictions]
+        wanted = as_inputs(targets, numbered("t", len(targets)))
+    if loss in WANTED:
+        WANTED[loss].check(loss, "targets", wanted)
+    if loss in _PREDICTED:
+        _PREDICTED[loss].check(loss, "predictions", values)
+    return values, wanted
+
+
+def _is_list(numbers: Any) -> bool:
+    text, single = isinstance(numbers, str | bytes), getattr(numbers, "shape", None) == ()
+    return isinstance(numbers, Sized) and not text and not single
+
+
+def _listed(numbers: Any) -> Any:
+    """An iterator as a list, since it has no length and is empty the second time; other things as they are."""
+    return [*numbers] if isinstance(numbers, Iterator) else numbers

@@ -400,8 +400,9 @@ class Neuron(Module):
         limit = _initial_limit(self.activation, inputs, outputs, last)
         rng = rng or _stream
         *weights, bias = _parameter_names(number, inputs)
-        self.w = [Value(rng.uniform(-limit, limit), name) for name in weights]
-        self.b = Value(0.0, bias)
+        # Leaves of the lightest kind: a graph of one kind of node is read faster than one of two.
+        self.w = as_inputs([rng.uniform(-limit, limit) for _ in weights], weights)
+        [self.b] = as_inputs([0.0], [bias])
 
     def __call__(self, x: Sequence[SupportsFloat]) -> Value:
         return self.activate(_inputs(x, numbered("x", len(self.w)), self))

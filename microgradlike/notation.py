@@ -17,26 +17,77 @@ Template: TypeAlias = str | Callable[[int], str]
 BINDINGS = "+/*^!"
 
 
-def fill(template: Template, operands: Sequence[tuple[str, str]], *, latex: bool = False) -> str:
+#: Names that a formula writes in front of brackets; `function_call` adds those of the op table.
+FUNCTIONS: set[str] = {"σ"}
+
+_PLACE = re.compile(r"( \+ |·| \\cdot |~)?\[(\d+)([+/*^!]?)\]")
+_MINUS = ("−", "-")
+_LETTER = re.compile(r"[^\W\d_](_\{[\d,]+\})?")
+
+
+def fill(
+    template: Template, operands: Sequence[tuple[str, str]], *, latex: bool = False, brief: bool = False
+) -> str:
     """The template with its operands, each a pair of its text and its binding.
 
-    >>> fill("[0*]·[1*]", [("a + b", "+"), ("c", "!")])
-    '(a + b)·c'
+    In LaTeX, ``~`` between two factors is a space if both are single letters, and else a dot.
+
+    Args:
+        template: the template.
+        operands: the operands.
+        latex: whether all is LaTeX.
+        brief: leave out the signs that a reader does without: y(1 − y) is y·(1 − y), and w − 1 is w + −1.
+
+    >>> fill("[0*]·[1*]", [("−a", "*"), ("a + b", "+")])
+    '−a·(a + b)'
+    >>> fill("[0*]·[1*]", [("−a", "*"), ("a + b", "+")], brief=True)
+    '−a(a + b)'
     """
     if callable(template):
         template = template(len(operands))
-    left, right = (r"\left(", r"\right)") if latex else ("(", ")")
+    last = ""
 
-    def operand(match: re.Match[str]) -> str:
-        written, binding = operands[int(match[1])]
-        loose = match[2] and BINDINGS.index(binding) < BINDINGS.index(match[2])
-        return left + written + right if loose else written
+    def operand(place: re.Match[str]) -> str:
+        nonlocal last
+        sign, needed = place[1] or "", place[3]
+        written = operands[int(place[2])]
+        leads = place.start() == 0 or sign == " + "
+        text = _in_brackets(written, needed, leads=leads, latex=latex)
+        if brief and sign == " + " and text.startswith(_MINUS):
+            return f" {text[0]} {text[1:]}"
+        if sign == "~":
+            sign = " " if _LETTER.fullmatch(last) and _LETTER.fullmatch(text) else r" \cdot "
+        # After x^y a bracket could be taken for a part of the exponent.
+        is_plain = latex or "^" not in last
+        if brief and sign in {"·", r" \cdot "} and text.startswith(("(", r"\left(")) and is_plain:
+            sign = ""
+        last = written[0]
+        return sign + text
 
-    return re.sub(r"\[(\d+)([+/*^!]?)\]", operand, template)
+    return _PLACE.sub(operand, template)
+
+
+def as_factor(operand: tuple[str, str], *, latex: bool = False) -> str:
+    """An operand as it stands behind a multiplication sign.
+
+    >>> as_factor(("a + b", "+")), as_factor(("−2", "*")), as_factor(("2", "!"))
+    ('(a + b)', '(−2)', '2')
+    """
+    return _in_brackets(operand, "*", leads=False, latex=latex)
+
+
+def _in_brackets(operand: tuple[str, str], needed: str, *, leads: bool, latex: bool) -> str:
+    """The text of an operand, in brackets where it binds too loosely or its minus is not the first sign."""
+    text, binding = operand
+    is_loose = needed and BINDINGS.index(binding) < BINDINGS.index(needed)
+    if is_loose or (text.startswith(_MINUS) and needed not in {"", "+"} and not leads):
+        return rf"\left({text}\right)" if latex else f"({text})"
+    return text
 
 
 def function_call(name: str) -> tuple[Template, Template]:
     """name(a, b, …), as text and as LaTeX."""
+    FUNCTIONS.add(name)
     if name in {"exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh"}:
         command = "\\" + name
     else:

@@ -16,7 +16,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from microgradlike.engine import NOT_COMPUTED, Value, real
+from microgradlike.checks import real
+from microgradlike.engine import NOT_COMPUTED, Value
 from microgradlike.transaction import attempt, forget_gradients, snapshot, write
 
 
@@ -144,8 +145,7 @@ class Optimizer(ABC):
         del own["optimizer"]
         attributes = {}
         for name, mine in own.items():
-            there = copy.deepcopy(state[name])
-            attributes[name] = type(mine)(there) if isinstance(mine, list | tuple) else there
+            attributes[name] = _as(mine, copy.deepcopy(state[name]))
         write((), (), self, **attributes)
 
     def check(self, state: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,7 +167,9 @@ class Optimizer(ABC):
         if state.keys() != own.keys():
             raise ValueError(f"this is no state of {own['optimizer']}: it has {', '.join(state)!s:.200}")
         for name, mine in own.items():
-            if not _alike(mine, state[name]):
+            if isinstance(mine, float):
+                _number(state[name], name, ValueError)
+            elif not _alike(mine, state[name]):
                 raise ValueError(
                     f"{name} does not fit {len(self.parameters)} parameters: {state[name]!r:.100}"
                 )
@@ -237,10 +239,12 @@ class SGD(Optimizer):
     ) -> None:
         super().__init__(parameters, lr)
         self.momentum = _at_least_zero(momentum, "momentum")
-        self.dampening = dampening
+        self.dampening = _number(dampening, "dampening")
         self.weight_decay = _at_least_zero(weight_decay, "weight_decay")
+        if not isinstance(nesterov, bool):
+            raise TypeError(f"nesterov is True or False, not {nesterov!r:.60}")
         self.nesterov = nesterov
-        if nesterov and (momentum == 0 or dampening != 0):
+        if nesterov and (self.momentum == 0 or self.dampening != 0):
             raise ValueError("nesterov needs a momentum above 0 and no dampening")
         self.velocities: list[float | None] = [None] * len(self.parameters)
 
@@ -303,12 +307,14 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, lr)
-        if len(betas) != 2:
+        if not isinstance(betas, Iterable) or isinstance(betas, str):
+            raise TypeError(f"betas are two numbers, such as (0.9, 0.999), not {betas!r:.60}")
+        self.betas = tuple(_number(beta, "betas") for beta in betas)
+        if len(self.betas) != 2:
             raise ValueError(f"betas must be two numbers, not {betas!r}")
-        for beta in betas:
+        for beta in self.betas:
             if not 0 <= beta < 1:
                 raise ValueError(f"betas must be from 0 on and below 1, not {beta!r}")
-        self.betas = betas
         self.eps = _at_least_zero(eps, "eps")
         self.weight_decay = _at_least_zero(weight_decay, "weight_decay")
         self.updates = [0] * len(self.parameters)
@@ -406,14 +412,30 @@ def _are_numbers(things: Iterable[Any]) -> bool:
 
 
 def _is_number(thing: Any) -> bool:
-    return isinstance(thing, float) or (type(thing) is int and abs(thing) < 2**1000)
+    try:
+        real(thing)
+    except (TypeError, OverflowError):
+        return False
+    return True
+
+
+def _as(mine: Any, there: Any) -> Any:
+    """A thing of a state as this optimizer keeps it: numbers of any kind as floats, counts as they are."""
+    if isinstance(mine, list | tuple):
+        return type(mine)(_as(0.0, thing) for thing in there)
+    plain = there is None or isinstance(there, int | str) or not isinstance(mine, float)
+    return there if plain else real(there)
+
+
+def _number(number: Any, name: str, kind: type[Exception] | None = None) -> float:
+    try:
+        return real(number)
+    except (TypeError, OverflowError) as error:
+        raise (kind or type(error))(f"{name}: {error}") from None
 
 
 def _at_least_zero(number: Any, name: str) -> float:
-    try:
-        data = real(number)
-    except TypeError as error:
-        raise TypeError(f"{name}: {error}") from None
+    data = _number(number, name)
     if not data >= 0:
         raise ValueError(f"{name} must not be negative, but is {number!r}")
     if math.isinf(data):

@@ -5,19 +5,20 @@ and what is known of the paths that go on from it is reused.
 """
 
 import decimal
+import functools
 import heapq
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
-from microgradlike.engine import Value
+from microgradlike.engine import Value, gradients
 
 # Numbers with so wide an exponent that no product over- or underflows, and more digits than a float.
 _wide = decimal.Context(prec=40, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX, traps=[])
-_ONE, _INFINITE = Decimal(1), Decimal("Infinity")
+_ZERO, _ONE, _INFINITE = Decimal(0), Decimal(1), Decimal("Infinity")
 
 
 class Edge(NamedTuple):
@@ -67,33 +68,40 @@ def edges_between(order: Sequence[Value], w: Value) -> Edges:
     return edges
 
 
-def sum_over_paths(edges: Edges, loss: Value) -> tuple[float, int, int]:
-    """The gradient, the number of paths, and the number of those with a factor 0.
+def gradient_over(edges: Edges, loss: Value) -> float:
+    """∂loss/∂w: what the edges that lead to w hand down to it, in the order of `Value.backward`."""
+    w = next(iter(edges))
+    if w is loss:
+        return 1.0
+    gradient, total = gradients(loss), 0.0
+    for node in reversed(edges):
+        for edge in edges[node]:
+            if edge.parent is w:
+                total += edge.factor * gradient[node]
+    return total
 
-    It adds up in the order of `Value.backward`, and so to the same bits.
-    """
+
+def count_paths(edges: Edges, loss: Value) -> tuple[int, int]:
+    """The number of paths, and of those with a factor 0."""
     if loss not in edges:
-        return 0.0, 0, 0
-    gradients = dict.fromkeys(edges, 0.0)
-    gradients[loss] = 1.0
+        return 0, 0
     # How many paths lead from the loss to a value, and how many of these have a factor 0. There may be no
     # end of digits, so a number is dropped after use; and where all paths meet in one value, those above it
     # and those below it are counted apart, and multiplied in the end.
     counts, dead = {loss: 1}, {loss: 0}
     counted, alive = [1], [1]
     for node in reversed(edges):
-        gradient, count, zeros = gradients[node], counts.pop(node), dead.pop(node)
+        count, zeros = counts.pop(node), dead.pop(node)
         if not counts:
             counted.append(count)
             alive.append(count - zeros)
             count, zeros = 1, 0
         for _, _, parent, factor, _ in edges[node]:
-            gradients[parent] += factor * gradient
             through = zeros if factor else count
             counts[parent] = counts[parent] + count if parent in counts else count  # 0 + count is a copy
             dead[parent] = dead[parent] + through if parent in dead else through
     total = _product(counted)
-    return gradient, total, total - _product(alive)  # of w, which is the last
+    return total, total - _product(alive)
 
 
 def _product(factors: Sequence[int]) -> int:
@@ -153,6 +161,77 @@ def _departures(
         so_far = _times(so_far, _magnitude(taken.factor))
 
 
+def sum_of_others(edges: Edges, loss: Value, listed: Sequence[Sequence[Edge]]) -> float:
+    """The sum of all paths but those listed, added up: nothing is lost beside a large one that is listed.
+
+    A path that is not listed goes with a listed one for a while, and leaves it by another edge. From there
+    on all paths are others.
+    """
+    total: dict[Value, Decimal] = {}  # of all paths from a value to w
+    for node, ways in edges.items():
+        total[node] = _sum(_wide.multiply(_decimal(edge.factor), total[edge.parent]) for edge in ways)
+        if not ways:  # it is w
+            total[node] = _ONE
+    courses: _Courses = {}
+    for path in listed:
+        course = courses
+        for edge in path:
+            course = course.setdefault(edge.operand, {})
+    terms = []
+    stack = [(loss, _ONE, courses)]
+    while stack:
+        node, so_far, course = stack.pop()
+        for edge in edges[node]:
+            times = _wide.multiply(so_far, _decimal(edge.factor))
+            if edge.operand in course:
+                stack.append((edge.parent, times, course[edge.operand]))
+            else:
+                terms.append(_wide.multiply(times, total[edge.parent]))
+    return float(_sum(terms))
+
+
+_Courses: TypeAlias = "dict[int, _Courses]"  # by which operands the listed paths go on from a value
+
+
+class Accident(NamedTuple):
+    """Where a backward pass leaves the finite numbers: what happens, and at which edge."""
+
+    kind: str  # "product", "sum", "zero times infinity" or "infinities"
+    edge: Edge
+
+
+def accidents(edges: Edges, loss: Value) -> list[Accident]:
+    """The accidents of a backward pass in its order, of each kind the first.
+
+    A product or a sum of finite numbers is too large for a float; infinity times 0, and infinity minus
+    infinity, are nan. That a factor is not finite by itself is none of these.
+    """
+    found: dict[str, Accident] = {}
+    so_far = {loss: 1.0}
+    for node in reversed(edges):
+        upstream = so_far.get(node, 0.0)
+        for edge in edges[node]:
+            before, added = so_far.get(edge.parent, 0.0), edge.factor * upstream
+            after = so_far[edge.parent] = before + added
+            for kind, happens in (
+                ("product", _is_first_not_finite(added, edge.factor, upstream)),
+                ("sum", _is_first_not_finite(after, before, added)),
+                ("zero times infinity", _is_first_nan(added, edge.factor, upstream)),
+                ("infinities", _is_first_nan(after, before, added)),
+            ):
+                if happens:
+                    found.setdefault(kind, Accident(kind, edge))
+    return list(found.values())
+
+
+def _is_first_not_finite(result: float, *of: float) -> bool:
+    return not math.isfinite(result) and all(map(math.isfinite, of))
+
+
+def _is_first_nan(result: float, *of: float) -> bool:
+    return math.isnan(result) and not any(map(math.isnan, of))
+
+
 def first_zeros(edges: Edges, loss: Value) -> list[Edge]:
     """Of each path, the factor 0 that is next to the loss."""
     zeros, reached = [], {loss}
@@ -171,6 +250,14 @@ def last_zeros(edges: Edges) -> list[Edge]:
     alive = {node for node, ways in edges.items() if not ways or any(edge.reach for edge in ways)}
     downwards = itertools.chain(*reversed(edges.values()))
     return [edge for edge in downwards if not edge.factor and edge.parent in alive]
+
+
+def _decimal(factor: float) -> Decimal:
+    return _wide.create_decimal_from_float(factor)
+
+
+def _sum(terms: Iterable[Decimal]) -> Decimal:
+    return functools.reduce(_wide.add, terms, _ZERO)
 
 
 def _magnitude(factor: float) -> Decimal:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from xml.etree import ElementTree as ET
 
-from microgradlike.formula import latex_name
+from microgradlike.formula import ESCAPED
 from microgradlike.label import GRADIENT_INK, LIT
 
 _LONGEST_ROW = 300  # letters; what is longer is text, which wraps
@@ -122,7 +122,7 @@ def mathml(latex: str) -> str:
 
 _PRIVATE = 0xE000
 _ADDED = r"\mathrel{+}="
-_ESCAPED = {latex_name(c): c for c in "#$%&_{}\\~^ <>'"}
+_ESCAPED = {escape: c for c, escape in ESCAPED.items()} | {"'": "'"}
 _ESCAPE = "|".join(map(re.escape, _ESCAPED))
 _WORD = rf"\\(mathrm|operatorname|text){{((?:{_ESCAPE}|[^\\{{}}])*)}}|{_ESCAPE}|{re.escape(_ADDED)}"
 

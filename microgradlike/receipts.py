@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
+from microgradlike.naming import forward_order, parts, set_apart, told_apart
+
 _MOST_LINES = 100  # of one pass, as text
 
 
@@ -96,11 +98,12 @@ def keep(root: Any, inner: Iterable[Any], before: Mapping[Any, float]) -> None:
     Every inner node still has the gradient that it handed down, so this only looks.
     """
     kept: dict[Any, list[Receipt]] = {leaf: [] for leaf in before}
+    names = told_apart(forward_order(root))
     for node in reversed([*inner]):
         said = ""
         for parent, partial in zip(node.parents, node.partials):
             if parent in kept:
-                said = said or _written(node)
+                said = said or _written(node, names)
                 kept[parent].append(Receipt(said, partial * node.grad))
     for leaf, added in kept.items():
         earlier = before[leaf]
@@ -112,19 +115,22 @@ def keep(root: Any, inner: Iterable[Any], before: Mapping[Any, float]) -> None:
             total += receipt.amount
         total = total if added else 1.0  # the leaf is the loss
         leaf.grad = grad = Receipted(leaf.grad)
-        grad.passes = (*passes, Pass(_written(root), total, tuple(added)))
+        grad.passes = (*passes, Pass(_written(root, names), total, tuple(added)))
 
 
-def _written(node: Any) -> str:
+def _written(node: Any, names: Mapping[Any, str]) -> str:
     """Its name, or how it was made of values with names; shortened."""
     if node.name or not node.op:
-        return node.name or "a value"
+        return names.get(node, node.name) or "a value"
     operands = []
     for parent in node.parents[:8]:
-        written = parent.name or ("…" if parent.op else f"{parent.data:.4g}".replace("-", "−"))
-        operands.append((written, "!" if parent.name or written[0] != "−" else "+"))
-    text: str = node.op.write(operands)[0] if len(node.parents) <= 8 else node.op.name
-    text = text.replace("·(", "(").replace(" + −", " − ")  # as `formula` writes it
+        if parent.name:
+            name = names.get(parent, parent.name)
+            operands.append((set_apart(name), "^" if parts(name).number else "!"))
+        else:
+            number = "…" if parent.op else f"{parent.data:.4g}".replace("-", "−")
+            operands.append((number, "*" if number.startswith("−") else "!"))
+    text: str = node.op.write(operands, brief=True)[0] if len(node.parents) <= 8 else node.op.name
     return text if len(text) <= 40 else text[:39] + "…"
 
 

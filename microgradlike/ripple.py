@@ -1,5 +1,6 @@
 """ripple: what changes, all the way to the loss, if a weight is nudged."""
 
+import functools
 import html
 import math
 from collections.abc import Mapping
@@ -7,8 +8,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
 
 from microgradlike import label, ops
-from microgradlike.engine import Value, check_recorded, real, record, topological_order
-from microgradlike.formula import formula, number, write
+from microgradlike.engine import (
+    Constant,
+    Value,
+    check_recorded,
+    gradients,
+    real,
+    record,
+    topological_order,
+)
+from microgradlike.formula import number, write, written_name
+from microgradlike.naming import forward_order, set_apart, told_apart
 
 if TYPE_CHECKING:  # graphviz takes as long to import as all of this package
     from microgradlike.picture import Picture
@@ -67,7 +77,7 @@ def ripple(
     return Ripple(
         loss,
         nudges,
-        _gradients(loss, nudges, after),
+        _gradients(loss, nudges),
         [Row(value, _recorded(value), data) for value, data in after.items()],
         _recorded(loss),
         after.get(loss, _recorded(loss)),
@@ -141,19 +151,24 @@ class Ripple:
         >>> ripple(w * w, w, 0.1).picture()
         <picture of w·w: 2 values>
         """
-        from microgradlike.draw import draw_marked
+        from microgradlike.draw import draw
 
         notes = {}
         for row in self.rows:
             sign = "+" if row.change > 0 else ""
             after, change = (label.number(data, precision) for data in (row.after, row.change))
             notes[row.value] = f"→ {after} ({sign}{change})"
-        return draw_marked(
-            self.loss, lit=notes.keys(), notes=notes, precision=precision, max_nodes=max_nodes
+        return draw(
+            self.loss,
+            detail="values",
+            lit=notes.keys(),
+            notes=notes,
+            precision=precision,
+            max_nodes=max_nodes,
         )
 
     def __str__(self) -> str:
-        lines = _lines(self.rows)
+        lines = _lines(self.rows, self._names)
         widths = [max(map(len, column)) for column in zip(*lines)]
         text = []
         for line in lines:
@@ -166,7 +181,7 @@ class Ripple:
 
     def _repr_html_(self) -> str:
         rows = ""
-        for i, (name, *numbers) in enumerate(_lines(self.rows)):
+        for i, (name, *numbers) in enumerate(_lines(self.rows, self._names)):
             tag = "td" if i else "th"
             cells = f'<{tag} style="text-align: left">{html.escape(name)}</{tag}>'
             for text in numbers:
@@ -181,13 +196,18 @@ class Ripple:
 
     def __repr__(self) -> str:
         first, *others = self.nudges
-        nudged = _name(first) + f" and {len(others)} more" * bool(others)
+        nudged = _name(first, self._names) + f" and {len(others)} more" * bool(others)
         count = f"{len(self.rows):,} value{'s' * (len(self.rows) != 1)}"
         return f"<ripple of {nudged}: {count}, Δ{self._loss} = {number(self.actual, _DIGITS)}>"
 
     @property
     def _loss(self) -> str:
-        return _name(self.loss) if self.loss.name else "L"
+        return _name(self.loss, self._names) if self.loss.name else "L"
+
+    @functools.cached_property
+    def _names(self) -> dict[Value, str]:
+        """Names for values that are called alike."""
+        return told_apart(forward_order(self.loss, *self.nudges))
 
     def _result(self) -> str:
         """The line beneath the table: ΔL, and what the gradient says of it."""
@@ -195,7 +215,9 @@ class Ripple:
         text = f"Δ{L} = {number(self.actual, _DIGITS)}"
         if ws := list(self.gradients):
             if len(ws) <= _MOST_TERMS:
-                names = [_name(w) if w.name else f"({_name(w)})" for w in ws]
+                names = [
+                    set_apart(_name(w, self._names)) if w.name else f"({_name(w, self._names)})" for w in ws
+                ]
                 symbols = " + ".join(f"∂{L}/∂{name} · Δ{name}" for name in names)
                 numbers = " + ".join(
                     f"{_factor(self.gradients[w], first=w is ws[0])} · {_factor(self.nudges[w])}"
@@ -208,7 +230,8 @@ class Ripple:
             )
             text += f"; difference {number(self.difference, _DIGITS)}"
         if strangers := [w for w in self.nudges if w not in self.gradients]:
-            some = ", ".join(map(_name, strangers[:_MOST_TERMS])) + ", …" * (len(strangers) > _MOST_TERMS)
+            some = ", ".join(_name(w, self._names) for w in strangers[:_MOST_TERMS])
+            some += ", …" * (len(strangers) > _MOST_TERMS)
             text += f"; {L} does not depend on {some}"
         return text
 
@@ -230,7 +253,7 @@ def _nudges(w: Any, nudge: Any) -> dict[Value, float]:
 
 
 def _finite(value: Value, nudge: Any) -> float:
-    problem = f"the nudge of {_name(value)} is a finite real number such as 0.1, not {nudge!r:.60}"
+    problem = f"the nudge of {_name(value, {})} is a finite real number such as 0.1, not {nudge!r:.60}"
     try:
         by = real(nudge)
     except TypeError:
@@ -258,33 +281,31 @@ def _forward(node: Any, after: Mapping[Value, float]) -> float:
     return out
 
 
-def _gradients(
-    loss: Value, nudges: Mapping[Value, float], moving: dict[Value, float]
-) -> dict[Value, float]:
-    """∂loss/∂w for each nudged w that the loss depends on; the same bits as by `Value.backward`."""
-    gradients = {loss: 1.0}
-    for node in reversed(moving):
-        if node.op and node in gradients:
-            for parent, partial in zip(node.parents, node.partials):
-                if parent in moving:
-                    gradients[parent] = gradients.get(parent, 0.0) + partial * gradients[node]
-    return {w: gradients[w] for w in nudges if w in gradients}
+def _gradients(loss: Value, nudges: Mapping[Value, float]) -> dict[Value, float]:
+    """∂loss/∂w for each nudged w that the loss depends on."""
+    gradient = gradients(loss)
+    for node in reversed(list(gradient)):
+        for parent, partial in zip(node.parents, node.partials):
+            if isinstance(parent, Constant) and parent in nudges:
+                gradient[parent] = gradient.get(parent, 0.0) + partial * gradient[node]
+    return {w: gradient[w] for w in nudges if w in gradient}
 
 
 # ── As a table ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _lines(rows: list[Row]) -> list[tuple[str, str, str, str]]:
+def _lines(rows: list[Row], names: Mapping[Value, str]) -> list[tuple[str, str, str, str]]:
     """The cells of a table: value, before, after, change; of a long one the middle is left out."""
     lines = [("value", "before", "after", "change")]
     if len(rows) <= _MOST_ROWS:
-        return lines + [_line(row) for row in rows]
+        return lines + [_line(row, names) for row in rows]
     half = _MOST_ROWS // 2
     left_out = f"… {len(rows) - 2 * half:,} rows left out …", "", "", ""
-    return [*lines, *map(_line, rows[:half]), left_out, *map(_line, rows[-half:])]
+    first, last = ([_line(row, names) for row in some] for some in (rows[:half], rows[-half:]))
+    return [*lines, *first, left_out, *last]
 
 
-def _line(row: Row) -> tuple[str, str, str, str]:
+def _line(row: Row, names: Mapping[Value, str]) -> tuple[str, str, str, str]:
     """Numbers with four decimals, or with more where the change needs them."""
     before, after, change = row.before, row.after, row.change
     size = abs(change)
@@ -295,18 +316,22 @@ def _line(row: Row) -> tuple[str, str, str, str]:
     else:
         before_, after_, change_ = (number(data, _DIGITS) for data in (before, after, change))
         change_ = "+" * (change > 0) + change_
-    return _name(row.value), before_, after_, change_
+    return _name(row.value, names), before_, after_, change_
 
 
-def _name(value: Value) -> str:
+def _name(value: Value, names: Mapping[Value, str]) -> str:
     """Its name, or else how it was made; where that is long, only its last operation."""
-    text = value.name or (formula(value) if value.op else "a value")
+    text = names.get(value, value.name) or (write(value, names=names)[0] if value.op else "a value")
     if value.op and not value.name and len(text) > _MOST_LETTERS:
         operands = [
-            (parent.name, "!") if parent.name else ("…", "!") if parent.op else write(parent)
+            written_name(names.get(parent, parent.name))
+            if parent.name
+            else ("…", "!")
+            if parent.op
+            else write(parent)
             for parent in value.parents
         ]
-        text, _ = value.op.write(operands)
+        text, _ = value.op.write(operands, brief=True)
     text = label.visible(text)
     return text if len(text) <= _MOST_LETTERS else text[: _MOST_LETTERS - 1] + "…"
 

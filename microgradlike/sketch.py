@@ -68,11 +68,13 @@ def sketch(module: Module, precision: int = 4) -> "Picture":
     for i, layer in enumerate(layers):
         for (j, start), (k, end) in itertools.product(places[i].items(), places[i + 1].items()):
             w = layer[k].w[j]
-            picture.edge(f"n{i}_{j}", f"n{i + 1}_{k}", tooltip=tooltip(w), **_line(w.data, largest))
+            picture.edge(f"n{i}_{j}", f"n{i + 1}_{k}", tooltip=tooltip(w, w.grad), **_line(w.data, largest))
             if len(weights) <= _LABELLED:
                 text = table([[cell(short(w.data, precision), FAINT_INK, size=9)]], **PILL)
                 x, y = (a + 0.3 * (b - a) for a, b in zip(start, end))  # beside where lines cross
-                picture.node(f"w{i}_{j}_{k}", text, shape="plain", pos=f"{x:g},{y:g}!", tooltip=tooltip(w))
+                picture.node(
+                    f"w{i}_{j}_{k}", text, shape="plain", pos=f"{x:g},{y:g}!", tooltip=tooltip(w, w.grad)
+                )
 
     for j, place in places[0].items():
         _circle(picture, f"n0_{j}", place, "input", f"x{j + 1}")
@@ -151,7 +153,7 @@ def _circle(
         width="0.6",
         height="0.6",
         pos=f"{place[0]:g},{place[1]:g}!",
-        tooltip=tooltip(bias) if bias is not None else visible(name),
+        tooltip=tooltip(bias, bias.grad) if bias is not None else visible(name),
     )
 
 

@@ -4,10 +4,11 @@ import html
 import operator
 import os
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, Literal, NamedTuple, TypeAlias, overload
 
 from microgradlike.draw import draw_with_places
 from microgradlike.engine import NOT_COMPUTED, Constant, Value, check_recorded, topological_order
@@ -15,16 +16,17 @@ from microgradlike.files import write_atomically
 from microgradlike.formula import (
     formula,
     latex_name,
-    names_for,
+    names_of,
     number,
     symbolic_partials,
-    without_sign,
     write,
     write_partial,
+    written_name,
 )
 from microgradlike.hand import Answer, Guess, Handed, Link, judge, slips, with_shown_digits
 from microgradlike.label import number as gradient_text
-from microgradlike.notation import fill
+from microgradlike.naming import forward_order, set_apart
+from microgradlike.notation import as_factor
 from microgradlike.player import Frame, Row, equations, page, player
 
 Typed: TypeAlias = float | str
@@ -32,22 +34,23 @@ _DIGITS = 4
 _MOST_FRAMES = 500  # in a page; a longer pass is cut off there
 _LONGEST_LIST = 1000  # steps in print(cursor)
 _LONGEST_FACTOR, _LONGEST_EQUATION = 80, 400  # letters
+_MOST_NAMES = 6  # in a message
 _MOST_LINES = 12  # of a step's text; a node of more operands has the others left out
 _HALF = re.compile(r"½|(?<![\d.])0\.5(?!\d)|/ 2(?![\d.])")
-_ADDED = "The leaves had gradients before this pass; these are added now."
+_ADDED = "The leaves had gradients before this pass; in their grad, the two are added now."
 
 
 def steps(loss: Value) -> "Steps":
     """The backward pass as a cursor: one step for each value that was made by an operation.
 
     A step is one application of the chain rule: it hands the gradient of a value down to its operands.
-    Every step writes the gradients that it computes to ``grad``, as `Value.propagate` does, and at the end
-    they are what ``loss.backward()`` leaves, to the last bit. Going back restores what was there before.
+    The cursor keeps the gradients of its walk: ``cursor.gradient(w)`` gives one, and the text and the
+    picture show them.
 
-    As with ``backward()``, leaves accumulate. A leaf keeps the gradient that it has until the pass reaches
-    it, then shows what the pass has brought so far, and the last step adds the two: so a walk after
-    ``backward()`` ends with twice the gradient, unless it was cleared. Another cursor does not count what
-    a walk has brought so far; ``backward()`` does: finish the walk before it, or `reset` it.
+    No ``grad`` is written before the last step. The first time that a walk comes to its end, it does once
+    what ``loss.backward()`` does: leaves accumulate, so clear them before, as between training steps. Going
+    back changes no ``grad``, and coming to the end again does not either: for a second pass open a
+    second cursor. Other cursors and backward passes in between make no difference.
 
     Args:
         loss: the value to differentiate.
@@ -55,8 +58,10 @@ def steps(loss: Value) -> "Steps":
     Returns:
         A `Steps`; ``help(type(cursor))`` has it whole:
 
-        * ``next()``, ``back()``: one step on, one back; ``goto(3)``, ``goto("w31")``: to before a step;
+        * ``next()``, ``back()``: one step on, one back; ``goto(3)``: to where three steps have been taken;
+          ``goto("w31")``: to before the first step that has to do with w31;
           ``run()``, ``run(until="w31")``: all that are left, or some; ``reset()``: back to the beginning
+        * ``gradient("w31")``: ∂L/∂w31 as far as the walk has come; ``gradients``: those of all values
         * ``question``, ``guess(0.38)``, ``guess({"w31": 0.009, "b3": "0.10"})``: hand mode, in which you
           work the next gradient out, and are told whether it is right, or which slip it shows
         * ``coming``, ``position``, ``len(cursor)``, ``cursor[0]``, ``for step in cursor``: the steps; each
@@ -124,14 +129,14 @@ class Contribution:
     @property
     def factor(self) -> str:
         """The formula as a factor of a product, (y − t); one too long to be read is its symbol."""
-        text = fill("[0*]", [self._written()])
+        text = as_factor(self._written())
         return text if len(text) <= _LONGEST_FACTOR else self.symbol
 
     @property
     def latex(self) -> str:
         """The factor as LaTeX."""
         written = self._written(latex=True)
-        return fill("[0*]", [written], latex=True) if len(written[0]) <= 4 * _LONGEST_FACTOR else r"\dots"
+        return as_factor(written, latex=True) if len(written[0]) <= 4 * _LONGEST_FACTOR else r"\dots"
 
     def _written(self, *, latex: bool = False) -> tuple[str, str]:
         return write_partial(self.rule, _DIGITS, latex=latex)
@@ -158,8 +163,8 @@ class Step:
             node,
             lambda value, data: data if isinstance(value, Constant) else Value(data, name(value)),
         )
-        upstream, before = self._upstream, self._cursor._before[self.index]
-        so_far: dict[Value, float] = dict(zip(node.parents, before))
+        upstream = self._upstream
+        so_far = {parent: self._cursor._gradient(parent, self.index) for parent in node.parents}
         contributions = []
         for operand, (parent, partial, rule) in enumerate(zip(node.parents, node.partials, rules)):
             if isinstance(parent, Constant):
@@ -220,26 +225,26 @@ class Step:
         ]
         shown += [
             f"{cursor._total(value)} so far {number(before, _DIGITS)}"
-            for value, before in dict(zip(node.parents, cursor._before[self.index])).items()
-            if before is not NOT_COMPUTED
+            for value in dict.fromkeys(node.parents)
+            if (before := cursor._gradient(value, self.index)) is not NOT_COMPUTED
         ]
         more = f", … {len(shown) - _MOST_LINES} more" if len(shown) > _MOST_LINES else ""
         return f"{name(node)} = {self._equation()} with {', '.join(shown[:_MOST_LINES])}{more}"
 
     @property
     def _upstream(self) -> float:
-        return self._cursor._upstream[self.index]
+        return self._cursor._gradient(self.node, self.index)
 
     def _equation(self, *, latex: bool = False) -> str:
         node, name = self.node, self._cursor.name
-        op: Any = node.op
+        assert node.op
         operands = [
             write(parent, latex=latex)
             if isinstance(parent, Constant)
-            else (latex_name(name(parent)) if latex else name(parent), "!")
+            else written_name(name(parent), latex=latex)
             for parent in node.parents
         ]
-        text = without_sign(op.write(operands, latex=latex)[0])
+        text, _ = node.op.write(operands, latex=latex, brief=True)
         if len(text) <= _LONGEST_EQUATION * (1 + latex):
             return text
         return r"\dots" if latex else f"{text[:_LONGEST_EQUATION]} …"
@@ -289,14 +294,33 @@ class Step:
         return rows + [Row("", [], remark) for remark in self._remarks()]
 
 
-class _SoFar(float):
-    """The gradient of a leaf during a walk, and what the leaf had before it.
+class _Total(NamedTuple):
+    """The gradient of a value once a step has added to it."""
 
-    Nobody who finds a walk half-way must take its part of a gradient for an earlier gradient.
-    """
+    step: int
+    gradient: float
 
-    __slots__ = ("before",)
-    before: float
+
+_STEP = operator.attrgetter("step")
+
+
+def _record(loss: Value, nodes: Sequence[Value], leaves: Sequence[Value]) -> dict[Value, list[_Total]]:
+    """The backward pass: for each value of the graph, its gradient after each step that adds to it."""
+    record: dict[Value, list[_Total]] = {value: [] for value in (*nodes, *leaves)}
+    record[loss].append(_Total(-1, 1.0))
+    for step, node in enumerate(nodes):
+        upstream = record[node][-1].gradient
+        for parent, partial in zip(node.parents, node.partials):
+            totals = record.get(parent)
+            if totals is None:  # a Constant
+                continue
+            before = totals[-1].gradient if totals else NOT_COMPUTED
+            total = _Total(step, before + partial * upstream)
+            if totals and totals[-1].step == step:  # the operand stands there twice
+                totals[-1] = total
+            else:
+                totals.append(total)
+    return record
 
 
 class Steps:
@@ -321,71 +345,61 @@ class Steps:
             raise ValueError(f"{loss!r:.60} was not computed from anything: there is no step to take")
         self._leaves = [leaf for leaf in order if not leaf.op]
         self._index = {node: i for i, node in enumerate(self._nodes)}
-        self._names = names_for(order, {value.name for value in order}, {loss: "L"})
+        self._values = forward_order(loss)
+        self._names = names_of(self._values, order, {loss: "L"})
         self._answered: set[Value] = set()  # in hand mode, of the coming step
-        self._left: dict[Value, tuple[float, float]] = {}  # in a leaf at the end, and what it had before
-        # The whole pass is taken once; from then on the cursor moves over its record. So whatever others
-        # do to the gradients in the meantime, those that it writes are right.
-        self._upstream: list[float] = []
-        self._before: list[tuple[float, ...]] = []
-        self._after: list[tuple[float, ...]] = []
-        gradients = self._gradients()
-        for node in self._nodes:
-            upstream = gradients[node]
-            self._upstream.append(upstream)
-            self._before.append(tuple(gradients.get(parent, NOT_COMPUTED) for parent in node.parents))
-            for parent, partial in zip(node.parents, node.partials):
-                if parent in gradients:  # and so no Constant
-                    gradients[parent] += partial * upstream
-            self._after.append(tuple(gradients.get(parent, NOT_COMPUTED) for parent in node.parents))
-        self._show()
+        self._is_written = False  # whether the graph has the gradients of this walk
+        self._adds_to_earlier = False  # whether it had others before
+        # The whole pass is taken once, and the cursor moves over its record. So nothing that others do to
+        # the graph in the meantime can change what it shows.
+        self._record = _record(loss, self._nodes, self._leaves)
 
-    def _gradients(self) -> dict[Value, float]:
-        """Of each value, what the steps that have been taken made of its gradient."""
-        values = (*self._leaves, *self._nodes)
-        gradients: dict[Value, float] = {**dict.fromkeys(values, NOT_COMPUTED), self.loss: 1.0}
-        for node, after in zip(self._nodes[: self.position], self._after):
-            gradients.update(zip(node.parents, after))
-        return gradients
+    def gradient(self, value: Value | str) -> float:
+        """∂L/∂value as far as the walk has come; `NOT_COMPUTED` where it has not come yet.
 
-    def _show(self) -> None:
-        for value, gradient in self._gradients().items():
-            self._write(value, gradient)
+        Args:
+            value: a value of the graph, or its name.
 
-    def _write(self, value: Value, gradient: float) -> None:
-        if value.op:
-            value.grad = gradient
-            return
-        earlier = self._earlier(value)
-        if gradient is NOT_COMPUTED:
-            value.grad = earlier
-        elif self.position < len(self):
-            value.grad = so_far = _SoFar(gradient)
-            so_far.before = earlier
-        else:
-            total = gradient + earlier
-            self._left[value] = total, earlier  # first, so that Ctrl-C in between does no harm
-            value.grad = total
+        Raises:
+            ValueError: the value is not in the graph.
 
-    def _earlier(self, leaf: Value) -> float:
-        """What a leaf had before the walk; what others wrote to it in the meantime counts."""
-        grad: Any = leaf.grad
-        if isinstance(grad, _SoFar):
-            grad = grad.before
-        if leaf in self._left and grad is self._left[leaf][0]:
-            return self._left[leaf][1]
-        if grad is None:  # as someone clears it who is used to PyTorch
-            return NOT_COMPUTED
-        earlier: float = grad
-        return earlier
+        >>> w, x = Value(3.0, "w"), Value(2.0, "x")
+        >>> cursor = steps(w * x)
+        >>> cursor.gradient("w") is NOT_COMPUTED
+        True
+        >>> step = cursor.next()
+        >>> cursor.gradient("w"), cursor.gradient(x)
+        (2.0, 3.0)
+        """
+        return self._gradient(self._in_graph(value), self.position)
+
+    @property
+    def gradients(self) -> dict[Value, float]:
+        """∂L/∂v as far as the walk has come, for each value v that it has come to."""
+        return self._gradients(self.position)
+
+    def _gradients(self, position: int) -> dict[Value, float]:
+        reached = ((value, self._gradient(value, position)) for value in self._record)
+        return {value: gradient for value, gradient in reached if gradient is not NOT_COMPUTED}
+
+    def _gradient(self, value: Value, position: int) -> float:
+        """The gradient of a value after so many steps."""
+        totals = self._record.get(value, [])
+        taken = bisect_left(totals, position, key=_STEP)
+        return totals[taken - 1].gradient if taken else NOT_COMPUTED
 
     @property
     def _adds(self) -> bool:
-        return any(self._earlier(leaf) for leaf in self._leaves)
+        """Whether the last step adds to gradients that the leaves have, or did so."""
+        return self._adds_to_earlier if self._is_written else any(leaf.grad for leaf in self._leaves)
 
     def name(self, value: Value) -> str:
-        """What a value of the graph is called in equations: its name, or v1, v2, … where it has none."""
-        return value.name or self._names.get(value) or number(value.data, _DIGITS)
+        """What a value of the graph is called in equations.
+
+        That is its name; of several values of one name x⁽¹⁾, x⁽²⁾, …; v1, v2, … where it has none.
+        """
+        name = self._names.get(value, value.name)
+        return set_apart(name) if name else number(value.data, _DIGITS)
 
     # ── Moving ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -412,44 +426,36 @@ class Steps:
         return self[self.position]
 
     def _move(self, target: int) -> None:
-        here, self.position = self.position, target
+        if target == len(self) and not self._is_written:
+            adds = self._adds
+            self.loss.backward()
+            self._is_written, self._adds_to_earlier = True, adds
+        self.position = target
         self._answered.clear()
-        between = min(here, target)
-        # One step changes only the gradients of its operands, and of a large graph that is little; but
-        # the last one also adds what the leaves had before.
-        if abs(target - here) == 1 and max(here, target) < len(self) and self._is_shown(here, between):
-            record = self._after if target > here else self._before
-            for parent, gradient in zip(self._nodes[between].parents, record[between]):
-                self._write(parent, gradient)
-        else:
-            self._show()
-
-    def _is_shown(self, here: int, index: int) -> bool:
-        """Whether the gradients around a step are still those that the cursor left there.
-
-        Another cursor or a backward pass may have written to them.
-        """
-        node, operands = self._nodes[index], self._after if here > index else self._before
-        expected = [(node, self._upstream[index]), *zip(node.parents, operands[index])]
-        return all(value.grad is g or value.grad == g for value, g in expected if value.op)
 
     def goto(self, place: "int | Value | str") -> None:
-        """Move to before a step: the one of that number, or the first that has to do with that value.
+        """Move to where so many steps have been taken, or to before the step of a value.
+
+        The step of a value hands its gradient down. A leaf has none: its place is before the first step
+        that hands something to it.
 
         Args:
-            place: how many steps have been taken then; or a value of the graph, or its name.
+            place: how many steps have been taken then, so that ``goto(2)`` comes before "step 3"; or a
+                value of the graph, or its name.
 
         Raises:
             IndexError: there is no such step; as many as there are means after the last one.
             ValueError: the value is not in the graph.
         """
-        target = self._place(place) if isinstance(place, Value | str) else operator.index(place)
-        if not 0 <= target <= len(self):
+        target = self._place(place, 0) if isinstance(place, Value | str) else operator.index(place)
+        if target is None or not 0 <= target <= len(self):
             raise IndexError(f"there are {len(self)} steps: goto takes 0 to {len(self)}, not {place!r}")
         self._move(target)
 
     def run(self, until: Value | str | None = None) -> None:
-        """Take all steps that are left, or those up to before the next one that has to do with a value.
+        """Take all steps that are left, or those up to before the step of a value.
+
+        It stops where `goto` goes to; for a leaf, before the next step that hands something to it.
 
         Args:
             until: the value, or its name.
@@ -457,16 +463,11 @@ class Steps:
         Raises:
             ValueError: the value is not in the graph.
         """
-        target = len(self)
-        if until is not None:
-            value = self._in_graph(until)
-            self._place(value)
-            places = range(self.position, len(self))
-            target = next((i for i in places if value in (self._nodes[i], *self._nodes[i].parents)), target)
-        self._move(target)
+        target = len(self) if until is None else self._place(until, self.position)
+        self._move(len(self) if target is None else target)
 
     def reset(self) -> None:
-        """Back to before the first step; the leaves have again what they had before."""
+        """Back to before the first step."""
         self._move(0)
 
     # ── Hand mode ─────────────────────────────────────────────────────────────────────────────────────
@@ -540,7 +541,7 @@ class Steps:
         question = self._total(parent)
         if before is not NOT_COMPUTED:
             question += f" (so far {number(before, _DIGITS)})"
-        meaning = "" if parent.name else formula(parent)
+        meaning = "" if parent.name else write(parent, names=self._names)[0]
         return f"{question}, where {self.name(parent)} = {meaning}" if 0 < len(meaning) <= 40 else question
 
     def _total(self, value: Value) -> str:
@@ -609,26 +610,39 @@ class Steps:
         on = self[self._index[value]].contributions
         return self._link(value, on) if len(on) == 1 else None
 
-    def _place(self, key: Value | str) -> int:
-        """Before which step a value comes first."""
+    def _place(self, key: Value | str, start: int) -> int | None:
+        """Before which step the place of a value is, from a position on; None where none is left."""
         value = self._in_graph(key)
         if value in self._index:
-            return self._index[value]
-        for i, node in enumerate(self._nodes):
-            if value in node.parents:
-                return i
-        raise ValueError(f"{value!r:.60} is not in the graph of {self.name(self.loss)}")
+            index = self._index[value]
+            return index if index >= start else None
+        places = range(start, len(self))
+        return next((i for i in places if value in self._nodes[i].parents), None)
 
     def _in_graph(self, key: Value | str) -> Value:
         """A value as it is, or the one of the graph that has this name."""
-        values = (value for node in self._nodes for value in (node, *node.parents))
-        value = key if isinstance(key, Value) else self._named(key, values)
+        value: Value | None
+        if isinstance(key, Value):
+            value = key if key in self._record or key in self._values else None
+        else:
+            value = self._named(key, self._values)
         if value is None:
             raise ValueError(f"{key!r:.60} is not in the graph of {self.name(self.loss)}")
         return value
 
     def _named(self, key: str, values: Iterable[Value]) -> Value | None:
-        return next((value for value in values if self.name(value) == key), None)
+        """The value that is called so.
+
+        Raises:
+            ValueError: several are, and so each has a name of its own.
+        """
+        found = [v for v in dict.fromkeys(values) if key in {self.name(v), self._names.get(v, v.name)}]
+        found = found or [v for v in dict.fromkeys(values) if v.name == key]
+        if len(found) > 1:
+            names = [self.name(value) for value in found]
+            some = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
+            raise ValueError(f"{key!r:.60} is the name of {len(names)} values: write one of {some}")
+        return found[0] if found else None
 
     # ── Like a sequence ───────────────────────────────────────────────────────────────────────────────
 
@@ -675,26 +689,14 @@ class Steps:
             ValueError: an unknown detail.
             OSError: the file cannot be written; an earlier file of that name stays as it is.
         """
-        title = f"the backward pass of {self.name(self.loss)}, step by step"
+        title = f"the backward pass of {self.loss.name or self.name(self.loss)}, step by step"
         write_atomically(path, page(self._player(detail, 0), title), force=force)
 
     def _repr_html_(self) -> str:
         return self._player("neurons", self.position)
 
     def _player(self, detail: Literal["neurons", "values"], position: int) -> str:
-        earlier = {leaf: self._earlier(leaf) for leaf in self._leaves}
-        kept = [(value, value.grad) for value in (*self._leaves, *self._nodes)]
-        last: dict[Value, float] = {self.loss: 1.0}
-        for node, after in zip(self._nodes, self._after):
-            last.update(zip(node.parents, after))
-        finally_ = {leaf: last[leaf] + gradient for leaf, gradient in earlier.items() if gradient}
-        try:  # the picture is that of the end
-            for value, gradient in {**last, **finally_}.items():
-                value.grad = gradient
-            picture, boxes, places = draw_with_places(self.loss, detail=detail)
-        finally:
-            for value, gradient in kept:
-                value.grad = gradient
+        picture, boxes, places = draw_with_places(self.loss, self._gradients(len(self)), detail=detail)
         try:
             svg = picture.pipe("svg", encoding="utf-8")
         except RuntimeError as error:  # without a program to draw with, the steps remain
@@ -707,13 +709,11 @@ class Steps:
             text = "–" if gradient is NOT_COMPUTED else gradient_text(gradient, _DIGITS)
             return [(box, which, word + text) for box, which in places.get(value, [])]
 
-        start = [item for value in places for item in shown(value, earlier.get(value, NOT_COMPUTED))]
+        start = [item for value in places for item in shown(value, self._gradient(value, 0))]
         loss = self.name(self.loss)
         first, written = f"∂{loss}/∂{loss} = 1", latex_name(loss)
         one = Row(rf"\frac{{\partial {written}}}{{\partial {written}}}", ["= 1"], first)
-        frames = [
-            Frame(boxes.get(self.loss, ""), [], start + shown(self.loss, 1.0), [first], equations([one]))
-        ]
+        frames = [Frame(boxes.get(self.loss, ""), [], start, [first], equations([one]))]
         for i in range(min(len(self), _MOST_FRAMES)):
             step = self[i]
             contributions = step.contributions
@@ -730,12 +730,8 @@ class Steps:
                     equations(step.rows()),
                 )
             )
-        if len(frames) == len(self) + 1:  # and so none was left out
-            more = [item for leaf in finally_.items() for item in shown(*leaf)]
-            frames[-1] = frames[-1]._replace(gradients=[*frames[-1].gradients, *more])
-        return player(
-            svg, frames, f"the backward pass of {loss}, step by step", min(position, len(frames) - 1)
-        )
+        title = f"the backward pass of {self.loss.name or loss}, step by step"
+        return player(svg, frames, title, min(position, len(frames) - 1))
 
     def __str__(self) -> str:
         """All steps, or as many as anyone reads."""

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from microgradlike.checks import real
 from microgradlike.history import History
 
 __all__ = [
@@ -329,6 +330,10 @@ def _check_patience(rule: str, patience: int) -> None:
 
 
 def _check_number(rule: str, name: str, number: float, least: float = 0.0) -> None:
-    if isinstance(number, bool) or not isinstance(number, int | float) or not number >= least:
+    try:
+        fits = not isinstance(number, bool) and real(number) >= least
+    except (TypeError, OverflowError):
+        fits = False
+    if not fits:
         from_on = " from 0 on" if least == 0 else ""
         raise ValueError(f"{rule}: {name} is a number{from_on}, not {number!r}")

@@ -63,6 +63,19 @@ class Table:
         """The targets as people write them: the name of each example's class, or its number."""
         return [self.classes[t] if self.classes and isinstance(t, int) else t for t in self.targets]
 
+    def copy(self) -> Self:
+        """The same examples, in lists of their own.
+
+        >>> table = Table("", ["a"], [[1.0]], [0])
+        >>> other = table.copy()
+        >>> table.rows[0][0] = 5.0
+        >>> other.rows
+        [[1.0]]
+        """
+        rows = [row[:] for row in self.rows]
+        targets = [t[:] if isinstance(t, list) else t for t in self.targets]
+        return replace(self, features=[*self.features], rows=rows, targets=targets, classes=[*self.classes])
+
     def arranged(self, features: Sequence[str]) -> Self:
         """The same columns in this order; where nobody named them, on one side or the other, as they are.
 
@@ -174,6 +187,28 @@ class Table:
         return replace(self, rows=[self.rows[i] for i in chosen], targets=targets)
 
 
+#: How a missing number or word is written: by R, by pandas, in databases and by hand.
+_MISSING = frozenset(
+    ("NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None", "NONE", "?", "-", "--", ".")
+)
+
+
+def missing_class(classes: Sequence[Any], targets: Sequence[Any]) -> str:
+    """What to note of a class that may be a missing target; empty if there is none.
+
+    >>> missing_class(["NA", "cat", "dog"], [1, 2, 0, 1])
+    "The class 'NA' has 1 of 4 examples: if their target is missing, leave them out."
+    """
+    for i, name in enumerate(classes):
+        if name in _MISSING:
+            count = sum(target == i for target in targets)
+            return (
+                f"The class {name!r} has {count} of {counted(len(targets), 'example')}: if their target is "
+                "missing, leave them out."
+            )
+    return ""
+
+
 def _rounded(number: float) -> int:
     return math.floor(number + 0.5)
 
@@ -255,7 +290,8 @@ def as_table(data: Any) -> Table:
             f"X has {counted(len(rows), 'row')}, but t has {counted(len(targets), 'target')}: "
             f"each row needs one"
         )
-    return Table("data", features, rows, targets, name, classes)
+    note = missing_class(classes, targets)
+    return Table("data", features, rows, targets, name, classes, (note,) if note else ())
 
 
 def as_rows(rows: Any) -> list[list[float]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from mpmath import mp
 
-from microgradlike.ops import Op
+from microgradlike.ops import Op, sigmoid
 
 Oracle = Callable[..., Any]
 inf, nan = math.inf, math.nan
@@ -52,6 +52,69 @@ def _atan2(y: Any, x: Any) -> Any:
 def _cross_entropy(*operands: Any) -> Any:
     *logits, target = operands
     return _log_sum_exp(*(z - logits[int(target)] for z in logits))
+
+
+def _monomial(c: Any, a: Any, b: Any, k: Any) -> Any:
+    if c == 0:
+        return mp.mpf(0)
+    if a < 0 and (b % 1 or k % 1):
+        return mp.nan
+    if a == 0 and b < k:
+        return c * mp.inf
+    return c * mp.power(a, b - k)
+
+
+def _monomial_log(c: Any, a: Any, b: Any, k: Any, n: Any) -> Any:
+    if n == 0 or c == 0:
+        return _monomial(c, a, b, k)
+    if a < 0:
+        return mp.nan
+    if a == 0:
+        return mp.mpf(0) if b > k else c * (mp.inf if b < k else 1) * (-mp.inf) ** int(n)
+    return _monomial(c, a, b, k) * mp.log(a) ** n
+
+
+def _floor_div(a: Any, b: Any) -> Any:
+    with mp.workprec(2300):  # the digits of 1e308 / 5e-324 before the point
+        return mp.floor(a / b)
+
+
+def _mod(a: Any, b: Any) -> Any:
+    with mp.workprec(4600):
+        return a - b * mp.floor(a / b)
+
+
+def _sigmoid_slope(a: Any, _: Any = None) -> Any:
+    e = _exp(-abs(a))
+    return e / (1 + e) ** 2
+
+
+def _tanh_slope(a: Any, _: Any = None) -> Any:
+    e = _exp(-2 * abs(a))
+    return 4 * e / (1 + e) ** 2
+
+
+def _sinc(x: Any, n: int = 0) -> Any:
+    """The n-th derivative of sin(πx)/(πx), by its series, or where that is long, by differentiating."""
+    if abs(x) < 1:
+        terms = range((n + 1) // 2, 120)
+        return mp.fsum(
+            (-1) ** k * mp.pi ** (2 * k) * math.perm(2 * k, n) / mp.factorial(2 * k + 1) * x ** (2 * k - n)
+            for k in terms
+            if x or 2 * k == n
+        )
+    # The derivatives of the factors sin(πx) and 1/(πx), by Leibniz's rule.
+    turn = x % 2
+    return mp.fsum(
+        math.comb(n, k)
+        * mp.pi**k
+        * [mp.sinpi, mp.cospi, lambda t: -mp.sinpi(t), lambda t: -mp.cospi(t)][k % 4](turn)
+        * (-1) ** (n - k)
+        * mp.factorial(n - k)
+        / x ** (n - k + 1)
+        / mp.pi
+        for k in range(n + 1)
+    )
 
 
 def _binary_cross_entropy_loss(p: Any, t: Any) -> Any:
@@ -100,6 +163,30 @@ ORACLES: dict[str, Oracle] = {
     "cross_entropy": lambda *operands: _log_sum_exp(
         *(z - operands[int(operands[-1])] for z in operands[:-1])
     ),
+    "mod": _mod,
+    "floor_div": _floor_div,
+    "square": lambda a: a * a,
+    "degrees": lambda a: a * 180 / mp.pi,
+    "radians": lambda a: a * mp.pi / 180,
+    "sinc": _sinc,
+    "log_sigmoid": lambda a: -_softplus(-a),
+    "logit": lambda p: mp.log(p) - mp.log1p(-p),
+    "logaddexp": _log_sum_exp,
+    "xlogy": lambda x, y: x * mp.log(y) if x else mp.mpf(0),
+    # What rules ask for
+    "share": lambda a, b: (a / b if b else a * mp.inf) if a else mp.mpf(0),
+    "log_or_limit": lambda a: mp.log(a) if a > 0 else -mp.inf if a == 0 else mp.nan,
+    "monomial": _monomial,
+    "monomial_log": _monomial_log,
+    "power_log": lambda a, b: mp.mpf(0) if a == 0 == b else _monomial_log(1, a, b, 0, 1),
+    "one_minus_square": lambda a: 1 - a * a,
+    "atan_slope": lambda a: 1 / (1 + a * a),
+    "inverse_point": lambda a, b: a / (a * a + b * b) if a or b else mp.mpf(0),
+    "direction": lambda a, rest: a / mp.sqrt(a * a + rest * rest) if a or rest else mp.mpf(0),
+    "sigmoid_slope": _sigmoid_slope,
+    "sigmoid_rest": lambda a, _: 1 / (1 + mp.exp(a)) if a < 2000 else mp.mpf(0),
+    "sigmoid_bend": lambda a, _: -mp.tanh(a / 2),
+    "tanh_slope": _tanh_slope,
 }
 
 
@@ -117,6 +204,21 @@ DOMAINS: dict[str, Callable[..., bool]] = {
     "prod": lambda *xs: sum(abs(math.frexp(x)[1]) for x in xs) < 1000,
     # In its derivative b·aᵇ/a, b·aᵇ is infinite within a factor b of where aᵇ is refused.
     "pow": lambda a, b: a == 0 or b == 0 or math.log(abs(a)) * b + math.log(abs(b)) < 709.7,
+    # The second operand is the result of the function, of which this is the derivative.
+    "sigmoid_slope": lambda a, y: y == sigmoid(a),
+    "sigmoid_rest": lambda a, y: y == sigmoid(a),
+    "sigmoid_bend": lambda a, y: y == sigmoid(a),
+    "tanh_slope": lambda a, y: y == math.tanh(a),
+    # The last operands are whole numbers.
+    "monomial": lambda c, a, b, k: k in range(4) and _is_power(c, a, b),
+    "monomial_log": lambda c, a, b, k, n: k in range(4) and n in range(4) and _is_power(c, a, b),
+    "power_log": lambda a, b: _is_power(1.0, a, b),
+    "share": lambda a, b: b != 0 or _is_plus_zero(b),
+    "log_or_limit": lambda a: a >= 0,
+    "inverse_point": lambda a, b: math.hypot(a, b) == 0 or 1e-75 < math.hypot(a, b) < 1e75,
+    "direction": lambda a, rest: not 0 < math.hypot(a, rest) < 1e-290,
+    # The derivatives p·(1 − p) and out/(p·(1 − p)) leave the range of a float.
+    "logit": lambda p: p > 1e-150,
     # Targets are defined from 0 to 1.
     "binary_cross_entropy": lambda p, t: 0 <= t <= 1,
     "binary_cross_entropy_with_logits": lambda z, t: 0 <= t <= 1,
@@ -125,7 +227,19 @@ DOMAINS: dict[str, Callable[..., bool]] = {
 }
 
 
+def _is_power(c: float, a: float, b: float) -> bool:
+    """Whether a row of the derivatives of aᵇ is used here: a ≤ 0 is looked at with aᵇ itself."""
+    return (
+        (1e-60 < a < 1e60 and a != 1 and abs(b) < 1e3)
+        and c != 0
+        and abs(math.log(abs(c))) + abs(math.log(a)) * (abs(b) + 5) < 690
+    )
+
+
 def oracle(op: Op) -> Oracle:
+    if op.name.startswith("sinc_derivative("):
+        order = int(op.name[len("sinc_derivative(") : -1])
+        return lambda x: _sinc(x, order)
     if op.name.startswith("power("):
         exponent = mp.mpf(float(op.name[len("power(") : -1]))
         return lambda a: mp.power(a, exponent)
@@ -178,7 +292,29 @@ def _binary_cross_entropy(p: float, t: float) -> Expected:
     return [None, inf if p == 0 else -inf if p == 1 else None]
 
 
+def _share(a: float, b: float) -> Expected:
+    return [None, None] if b else [inf, -a * inf if a else 0]
+
+
+def _xlogy(x: float, y: float) -> Expected:
+    if x == 0 and y <= 0:
+        return [nan if y else -inf, 0]
+    return [None, None]
+
+
+def _nan_at_origin(*xs: float) -> Expected:
+    return [None if any(xs) else nan] * len(xs)
+
+
 CONVENTIONS: dict[str, Callable[..., Expected]] = {
+    "mod": lambda a, b: [1, float(-_floor_div(mp.mpf(a), mp.mpf(b)))],
+    "floor_div": lambda a, b: [0, 0],
+    "share": _share,
+    "xlogy": _xlogy,
+    "log_or_limit": lambda a: [None if a > 0 else 1 / a if a else inf],
+    "inverse_point": _nan_at_origin,
+    "direction": _nan_at_origin,
+    "monomial_log": lambda c, a, b, k, n: [None, None, None, None, 0],
     "abs": lambda a: [0 if a == 0 else None],
     "sign": lambda a: [0],
     "greater": lambda a, b: [0, 0],
@@ -224,10 +360,12 @@ def derivative(f: Oracle, xs: Sequence[float], *by: int) -> Any:
     bits = 100 + max(scales) - step
     while True:
         with mp.workprec(bits):
-            size = f(*map(mp.mpf, xs))
-            result = mp.diff(f, [mp.mpf(x) for x in xs], orders, h=mp.ldexp(1, step))
-        # mpmath works with more than (order + 1)·bits; 2⁻¹¹⁴⁰ is far below the smallest float.
-        noise = mp.mag(size) - order * step - (order + 1) * bits
+            h = mp.ldexp(1, step)
+            size = max(abs(f(*map(mp.mpf, xs))), abs(f(*(mp.mpf(x) + h for x in xs))))
+            result = mp.diff(f, [mp.mpf(x) for x in xs], orders, h=h)
+        # For each operand, mpmath works with more than (order + 1)·bits; 2⁻¹¹⁴⁰ is far below the smallest
+        # float.
+        noise = mp.mag(size) - order * step - (max(orders, default=0) + 1) * bits
         if noise < max(mp.mag(result) - 60, -1140):
             return result
         bits *= 2

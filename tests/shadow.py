@@ -33,28 +33,11 @@ def state(v: Value) -> State:
     return State(bits(v.data), bits(v.grad), v.name, v.op, v.parents, tuple(map(bits, v.evaluation)))
 
 
-class Gradient:
-    """What a Value has for a gradient; where a cursor wrote it to a leaf, with the one before its walk."""
-
-    def __init__(self, number: Any, before: "Gradient | None" = None, *, half_way: bool = False) -> None:
-        self.number, self.before, self.half_way = number, before, half_way
-
-
 class Walk:
-    """A cursor, where it was last, and what it left in the leaves at its end."""
+    """A cursor, where it was last, and whether it has come to its end and so written its gradients."""
 
     def __init__(self, cursor: Steps) -> None:
-        self.cursor, self.position = cursor, 0
-        self.left: dict[Value, Gradient] = {}
-        self.undisturbed = True  # nobody else has written gradients since it moved
-
-    def earlier(self, gradient: Gradient) -> Gradient:
-        """What a leaf had before this walk: no walk that is half-way counts, and not this one's end."""
-        if gradient.half_way and gradient.before:
-            gradient = gradient.before
-        if gradient in self.left.values() and gradient.before:
-            gradient = gradient.before
-        return Gradient(NOT_COMPUTED) if gradient.number is None else gradient
+        self.cursor, self.position, self.is_written = cursor, 0, False
 
 
 class Shadow:
@@ -62,12 +45,12 @@ class Shadow:
 
     def __init__(self) -> None:
         self.states: dict[Value, State] = {}
-        self.gradients: dict[Value, Gradient] = {}
+        self.gradients: dict[Value, Any] = {}
         self.walks: list[Walk] = []
 
     def add(self, v: Value) -> None:
         if v not in self.states:
-            self.states[v], self.gradients[v] = state(v), Gradient(v.grad)
+            self.states[v], self.gradients[v] = state(v), v.grad
 
     def check(self) -> None:
         for v, expected in self.states.items():
@@ -76,42 +59,27 @@ class Shadow:
     def write(self, v: Value, **changes: Any) -> None:
         self.states[v] = self.states[v]._replace(**changes)
 
-    def write_grad(self, v: Value, gradient: Any, *, of: Walk | None = None) -> None:
-        self.gradients[v] = gradient if isinstance(gradient, Gradient) else Gradient(gradient)
-        self.write(v, grad=bits(self.gradients[v].number))
-        for walk in self.walks:
-            walk.undisturbed = walk.undisturbed and walk is of
+    def write_grad(self, v: Value, gradient: Any) -> None:
+        self.gradients[v] = gradient
+        self.write(v, grad=bits(gradient))
 
-    def move(self, walk: Walk, only: Sequence[Value] | None = None) -> None:
-        """Write what belongs where the cursor is: so many applications of the chain rule."""
-        walk.position, order = walk.cursor.position, mg.topological_order(walk.cursor.loss)
-        totals, _ = chain_rule(order, walk.position)
-        for v in order if only is None else only:
-            gradient = Gradient(totals.get(v, NOT_COMPUTED))
-            if not v.op:
-                before = walk.earlier(self.gradients[v])
-                if v not in totals:
-                    gradient = before
-                elif walk.position < len(walk.cursor):
-                    gradient = Gradient(totals[v], before, half_way=True)
-                else:
-                    gradient = walk.left[v] = Gradient(totals[v] + before.number, before)
-            self.write_grad(v, gradient, of=walk)
+    def backward(self, order: Sequence[Value]) -> None:
+        """Write what a backward pass from the last value leaves: leaves accumulate."""
+        totals, _ = chain_rule(order)
+        for v in order:
+            total, earlier = totals.get(v, 0.0), self.gradients[v]
+            self.write_grad(v, total if v.op or not earlier else total + earlier)
 
     def has_walked(self, walk: Walk) -> None:
-        """Write what a walk should have done since it was last here."""
-        cursor, here, there = walk.cursor, walk.position, walk.cursor.position
-        if abs(there - here) == 1 and not walk.undisturbed:
-            # Then a single step need not write more than its own operands: look at these, and come back.
-            operands = [p for p in cursor[min(here, there)].node.parents if type(p) is not Constant]
-            self.move(walk, list(dict.fromkeys(operands)))
-            assert all(state(p) == self.states[p] for p in operands)
-            cursor.goto(0)
-            cursor.goto(len(cursor))
-            self.move(walk)
-            cursor.goto(there)
-        self.move(walk)
-        walk.undisturbed = True
+        """Write what a walk should have written since it was last here, and look at its own gradients."""
+        cursor, order = walk.cursor, mg.topological_order(walk.cursor.loss)
+        walk.position = cursor.position
+        if walk.position == len(cursor) and not walk.is_written:
+            walk.is_written = True
+            self.backward(order)
+        totals, _ = chain_rule(order, walk.position)
+        assert {v: bits(g) for v, g in cursor.gradients.items()} == {v: bits(g) for v, g in totals.items()}
+        assert all(bits(cursor.gradient(v)) == bits(totals.get(v, NOT_COMPUTED)) for v in order)
 
 
 def chain_rule(

@@ -37,15 +37,23 @@ inf, nan = math.inf, math.nan
 # ── Against the eager engine ──────────────────────────────────────────────────────────────────────────
 
 
+AS_WRITTEN = {ops.sigmoid, ops.tanh, ops.silu, ops.log_sigmoid, *(op for op in OPS.values() if op.book)}
+
+
 @pytest.fixture
 def _where_rules_subtract(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rule (1 − t)·σ(z) − t·σ(−z) subtracts numbers near each other: last bits are what is left."""
+    """The rule (1 − t)·σ(z) − t·σ(−z) subtracts numbers near each other: last bits are what is left.
+
+    So they are of y(1 − y) and 1 − y² where y is next to 1: native code computes them as they are written.
+    """
     floors = rows.floors
 
     def with_last_bits(op: Op, xs: rows.Numbers, derivatives: Sequence[float]) -> list[float]:
         granted = floors(op, xs, derivatives)
         if op is ops.binary_cross_entropy_with_logits and math.isfinite(xs[1]):
             granted[1] += 2 * rows.ULP * (1 + abs(xs[1]))
+        if op in AS_WRITTEN:
+            granted = [floor + 2 * rows.ULP for floor in granted]
         return granted
 
     monkeypatch.setattr(rows, "floors", with_last_bits)
@@ -78,7 +86,8 @@ def test_where_the_engine_raises_ieee_754_says_what_comes_out(
 
 
 def test_every_row_has_a_vector_form() -> None:
-    assert {name for name, op in OPS.items() if not op.composed} - {"greater", "equal"} == llvm.ROWS.keys()
+    rows = {name for name, op in OPS.items() if not op.composed and not op.book}
+    assert rows - {"greater", "equal"} == llvm.ROWS.keys()
 
 
 @pytest.mark.parametrize("order", [1, 2])
@@ -436,9 +445,9 @@ def test_object_code_for_other_processors(triple: str, cpu: str, features: str, 
         target, width = llvm._machine(triple, cpu, features)
     except RuntimeError as error:
         pytest.skip(f"this llvmlite does not know the processor: {error}")
-    xs = [Value(0.5, "x0"), Value(0.7, "x1"), Value(1.5, "x2")]
+    xs = [Value(x, f"x{i}") for i, x in enumerate([0.5, 0.7, 1.5, 1.0, 2.0])]
     results = [
-        op(*(xs[2:] if op is ops.acosh else xs[: op.arity or 2])) for op in OPS.values() if not op.composed
+        op(*(xs[2:3] if op is ops.acosh else xs[: op.arity or 2])) for op in OPS.values() if not op.composed
     ]
     scalars = mg.compile(ops.sum(*results), xs, xs, backend="python")._scalars
     printer = llvm._Printer(scalars, [scalars.loss, *scalars.gradients], [], width)

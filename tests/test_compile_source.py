@@ -30,6 +30,7 @@ from microgradlike import (
     tanh,
 )
 from microgradlike import sum as sum_of
+from microgradlike.compile.scalars import size_in_the_book
 from microgradlike.engine import topological_order
 
 BACKENDS = ("python", "numpy")
@@ -650,7 +651,8 @@ def scalar_operations(program: Program) -> int:
     """How many are left after lowering, with the sums over the batch."""
     scalars = program._scalars
     needed = scalars.needed([scalars.loss, *scalars.gradients, *scalars.outputs])
-    return sum(1 for n in needed if scalars.operations[n] or n in scalars.means)
+    operations = [scalars.operations[n] for n in needed]
+    return sum(size_in_the_book(op) for op in operations if op) + sum(n in scalars.means for n in needed)
 
 
 @pytest.mark.parametrize(

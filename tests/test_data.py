@@ -821,3 +821,105 @@ def test_flowers_have_the_measures_of_their_kinds() -> None:
         assert len(lengths) == 1000
         assert math.fsum(lengths) / 1000 == pytest.approx(petal, abs=0.06)
     assert data.flowers(30).rows == data.flowers(30).rows != data.flowers(30, seed=1).rows
+
+
+# ── What a file may mean otherwise ────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("content", "line_1"),
+    [
+        ("2019,2020,2021\n1.5,2.5,3.5\n1.1,2.2,3.3\n5,6,7\n", "2019, 2020, 2021"),
+        ("1990,2000,2010,kind\n1,2,3,a\n2,3,2,b\n3,1,2,a\n", "1990, 2000, 2010, kind"),
+        ("10,20,t\n0.5,0.7,a\n0.1,0.3,b\n0.2,0.6,a\n", "10, 20, t"),
+        ("1,2,3,4,t\n0.1,7,5.5,2,a\n3,1,0.5,8,b\n9,9,1,1,a\n", "1, 2, 3, 4, t"),
+    ],
+)
+def test_a_first_line_of_numbers_that_may_be_names_is_noted(
+    tmp_path: Path, content: str, line_1: str
+) -> None:
+    table = read(tmp_path, content)
+    [note] = table.notes
+    assert note.startswith(f"Line 1, {line_1}, is taken for an example")
+    assert "header=True" in note
+    named = read(tmp_path, content, header=True)
+    assert named.notes == () and len(named) == len(table) - 1
+    assert [*named.features, named.target] == line_1.split(", ")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "1,2,3,0\n4,5,6,1\n7,8,9,0\n",  # each line is like the first
+        "1,2,0\n2,1,1\n3,3,0\n1,1,1\n",
+        "5,3,0\n4.9,3.1,0\n5.2,3.3,1\n6.1,2.9,1\n",
+        "0.5,20,a\n100,1,b\n",
+        "a,b,t\n2019,2020,1\n1,2,0\n",  # the first is the header
+    ],
+)
+def test_a_first_line_like_the_others_is_not(tmp_path: Path, content: str) -> None:
+    assert read(tmp_path, content).notes == ()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a,b,t,\n1,2,x,\n3,4,y,\n",
+        "a,b,t\n1,2,x,\n3,4,y,\n",
+        "a,b,t, \n1,2,x,\n3,4,y,  \n",
+        "a;b;t;;\n1;2;x;;\n3;4;y;;\n",
+        "a,b,t,\n1,2,x,\n\n3,4,y\n",
+    ],
+)
+def test_an_empty_column_at_the_end_is_left_out(tmp_path: Path, content: str) -> None:
+    table = read(tmp_path, content)
+    assert (table.features, table.rows) == (["a", "b"], [[1.0, 2.0], [3.0, 4.0]])
+    assert (table.target, table.classes) == ("t", ["x", "y"])
+    assert table.notes == (
+        "The lines end with a delimiter and nothing behind it: this column is left out.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a,b,t,\n1,2,x,\n3,4,y,z\n", "line 3, column 4: it holds 'z', where the first lines have nothing"),
+        ("1,2,\n3,4,x\n", r"line 1, column 3 \(t\): it is empty"),
+        ("a,b,t\n1,2,\n3,4,x\n", r"line 2, column 3 \(t\): it is empty"),
+        ("a,b,t\n1,2,x,\n3,4,y,,z\n", "line 3, column 5: it holds 'z'"),
+    ],
+)
+def test_a_cell_beyond_the_others_is_named(tmp_path: Path, content: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path, content)
+
+
+def test_an_unnamed_target_is_read_as_ever(tmp_path: Path) -> None:
+    table = read(tmp_path, "a,b,\n1,2,x\n2,3,y\n")
+    assert (table.target, table.classes, table.notes) == ("t", ["x", "y"], ())
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", "#"])
+@pytest.mark.parametrize("line", ["sep={}\n", '"sep={}"\n', "\ufeffsep={}\r\n", "\nsep={}\n"])
+def test_the_first_line_of_excel(tmp_path: Path, delimiter: str, line: str) -> None:
+    rows = ["a", "b", "t"], ["1", "2", "x"], ["3", "4", "y"]
+    content = line.format(delimiter) + "".join(delimiter.join(row) + "\n" for row in rows)
+    table = read(tmp_path, content)
+    assert (table.features, table.rows, table.classes) == (["a", "b"], [[1.0, 2.0], [3.0, 4.0]], ["x", "y"])
+    with pytest.raises(ValueError, match=f"line {content.count(chr(10)) + 1}: 2 cells"):
+        read(tmp_path, content + f"5{delimiter}6\n")
+
+
+@pytest.mark.parametrize("word", ["NA", "N/A", "<NA>", "null", "None", "?", "-"])
+def test_a_class_that_may_be_a_missing_target_is_noted(tmp_path: Path, word: str) -> None:
+    note = f"The class {word!r} has 2 of 5 examples: if their target is missing, leave them out."
+    for others in (("cat", "dog"), ("0", "1")):
+        targets = [others[0], word, others[1], others[1], word]
+        lines = [f"{i},{i * i % 7},{target}" for i, target in enumerate(targets)]
+        table = read(tmp_path, "a,b,t\n" + "\n".join(lines) + "\n")
+        assert table.notes == (note,)
+        assert data.as_table(([[float(i)] for i in range(5)], targets)).notes == (note,)
+
+
+def test_classes_that_merely_begin_so_are_not(tmp_path: Path) -> None:
+    assert read(tmp_path, "a,t\n1,NAB\n2,nano\n3,non\n").notes == ()

@@ -71,6 +71,14 @@ def wrong_and_sure(bias: float) -> MLP:
     return model
 
 
+def logits_loss_of(function: Callable[[Any], Any]) -> Callable[[Any, Any], mg.Value]:
+    return lambda y, t: mg.binary_cross_entropy_with_logits(function(y), t)
+
+
+def softmax_twice(y: Any, t: Any) -> mg.Value:
+    return mg.cross_entropy(mg.softmax(y), t)
+
+
 Case = tuple[MLP, Data, dict[str, Any]]
 
 
@@ -152,6 +160,26 @@ PATHOLOGIES: dict[str, tuple[Callable[[], Case], list[str], Callable[[], Case]]]
         lambda: (network(outside="tanh"), (X, [3.0 * t for t in T]), {}),
         ["between −1 and 1", "−1 … 1", 'output_activation="linear"'],
         lambda: (network(outside="tanh"), (X, T), {}),
+    ),
+    "logits": (
+        lambda: (network(), (X, T), {"loss": mg.binary_cross_entropy_with_logits}),
+        ["by a sigmoid", 'output_activation="linear"', "loss=mg.binary_cross_entropy."],
+        lambda: (network(outside="linear"), (X, T), {"loss": mg.binary_cross_entropy_with_logits}),
+    ),
+    "logits: in the loss": (
+        lambda: (network(outside="linear"), (X, T), {"loss": logits_loss_of(mg.sigmoid)}),
+        ["by a sigmoid", "leave the sigmoid out"],
+        lambda: (network(), (X, T), {"loss": mg.binary_cross_entropy}),
+    ),
+    "logits: sigmoids for classes": (
+        lambda: (network(4, 2), (X, T), {"loss": mg.cross_entropy}),
+        ["by a sigmoid", "cross_entropy takes logits", 'output_activation="linear".'],
+        lambda: (network(4, 2, outside="linear"), (X, T), {"loss": mg.cross_entropy}),
+    ),
+    "logits: softmax": (
+        lambda: (network(4, 2, outside="linear"), (X, T), {"loss": softmax_twice}),
+        ["by a softmax", "applies a softmax itself", "leave the softmax out"],
+        lambda: (network(4, 2, outside="linear"), (X, T), {"loss": mg.cross_entropy}),
     ),
     "inputs": (
         lambda: (network(), raw(1000.0, 2000.0), {}),

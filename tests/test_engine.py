@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import microgradlike as mg
 from microgradlike import ops
-from microgradlike.engine import NOT_COMPUTED, Constant, Value, topological_order
-from microgradlike.gradcheck import central_difference
+from microgradlike.engine import NOT_COMPUTED, Constant, Value, gradients, topological_order
+from microgradlike.gradcheck import CannotBeCheckedError, GradientError, central_difference
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -202,6 +202,8 @@ def test_real_numbers_of_all_kinds_go_in(number: Any) -> None:
 def test_what_is_no_real_number_is_refused_with_a_hint(wrong: Any, hint: str) -> None:
     with pytest.raises(TypeError, match=hint):
         Value(wrong)
+    if isinstance(wrong, np.ndarray):  # of which an operation goes through the elements
+        return
     for operator in OPERATORS:
         with pytest.raises(TypeError, match=hint):
             operator(Value(1.0), wrong)
@@ -244,7 +246,7 @@ def test_a_word_written_to_data_is_named() -> None:
     for wrong in ("0.5", None, Value(0.5), [0.5]):
         w.data = wrong  # type: ignore[assignment]
         for operation in operations:
-            with pytest.raises(TypeError, match=r"w\.data is .*, which is no number"):
+            with pytest.raises(TypeError, match=r"w\.data: a real number is needed, not .*: "):
                 operation().backward()
     w.data = 3  # an int will do
     assert type((w * 2).data) is float
@@ -562,3 +564,84 @@ def test_a_nan_that_was_pickled_is_still_what_was_recorded() -> None:
     copy.parents[0].data = 1.0
     with pytest.raises(RuntimeError, match=r"was nan when this graph was recorded and is 1\.0 now"):
         mg.grad(copy, [copy.parents[0]])
+
+
+# ── The plain loop ────────────────────────────────────────────────────────────────────────────────────
+
+
+@settings(max_examples=60, deadline=None)
+@given(STEPS, POINT)
+def test_gradients_has_the_bits_of_backward_and_touches_nothing(
+    steps: list[tuple[int, int, int]], point: list[float]
+) -> None:
+    y = expression(steps)(*(Value(x) for x in point))
+    order = topological_order(y)
+    for i, value in enumerate(order):
+        value.grad = float(i)
+    plain = gradients(y)
+    assert [value.grad for value in order] == list(range(len(order)))
+    for value in order:
+        value.grad = 0.0
+    y.backward()
+    assert list(plain) == order
+    assert [plain[value].hex() for value in order] == [value.grad.hex() for value in order]
+
+
+def test_gradients_of_a_leaf_a_constant_and_an_operand_that_stands_there_twice() -> None:
+    a, two = Value(3.0), Constant(2.0)
+    assert gradients(a) == {a: 1.0}
+    assert gradients(two) == {two: 1.0}
+    b = a * a
+    assert gradients(b + b * two)[a] == 18.0
+    assert two not in gradients(b * two)
+
+
+# ── gradcheck: agree, differ, cannot be checked ───────────────────────────────────────────────────────
+
+
+def three_for_two(x: Value, scale: float = 1.0, added: float = 0.0) -> Value:
+    """The function scale · 2x, with a derivative that says 3 · scale."""
+    return scale * (2.0 * x.detach() + 3.0 * (x - x.detach())) + added
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-12, 1.0, 1e12, 1e200])
+def test_gradcheck_tells_right_from_wrong_at_every_scale(scale: float) -> None:
+    check = mg.gradcheck(lambda x: scale * x**3, [1.5])
+    [comparison] = check.comparisons
+    assert check and comparison.received == pytest.approx(6.75 * scale)
+    assert abs(comparison.expected - 6.75 * scale) <= comparison.error < 1e-9 * scale
+    assert f"received {comparison.received!r}" in str(check)
+    with pytest.raises(GradientError, match=r"(?s)received [23].*expected [12]") as raised:
+        mg.gradcheck(lambda x: three_for_two(x, scale), [1.5])
+    assert "give or take" in str(raised.value)
+
+
+@pytest.mark.parametrize("added", [1e14, 1e15])
+def test_gradcheck_says_that_it_cannot_tell_where_rounding_hides_the_slope(added: float) -> None:
+    for wrong_or_right in (lambda x: three_for_two(x, added=added), lambda x: 2.0 * x + added):
+        with pytest.raises(
+            CannotBeCheckedError,
+            match=r"by x at x = 1\.5 cannot be checked: received [23]\.0, and the estimate",
+        ):
+            mg.gradcheck(wrong_or_right, [Value(1.5, "x")])
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (lambda x: mg.tanh(1e8 * x), 0.0),
+        (lambda x: mg.tanh(1e12 * x), 0.0),
+        (lambda x: x + 1e-8 * mg.tanh(1e8 * x), 0.0),
+        (lambda x: x + 1e-10 * mg.tanh(1e10 * x), 0.0),
+        (mg.asin, 1 - 1e-9),
+        (mg.acosh, 1 + 1e-12),
+        (mg.log, 1e-15),
+        (mg.sqrt, 1e-12),
+        (lambda x: 1e6 * mg.sin(x), math.pi / 2),
+        (lambda x: 1e6 * (x - 1) ** 2, 1.0),
+        (lambda x: mg.exp(1e5 * x), 1e-3),
+        (lambda x: mg.sin(1e6 * x), 1.0),
+    ],
+)
+def test_gradcheck_finds_the_length_over_which_a_function_changes(f: Callable[..., Any], x: float) -> None:
+    assert mg.gradcheck(f, [x])

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from campaigns.zeros import campaign
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -458,7 +459,8 @@ def test_what_is_not_finite_comes_first_and_zeros_last() -> None:
     explanation = explain(L, z)
     assert [math.isfinite(path.value) for path in explanation.paths] == [False, False, True, True]
     assert [path.value for path in explanation.paths[2:]] == [5.0, 0.0]
-    assert math.isnan(explanation.omitted_sum)
+    assert (explanation.omitted, explanation.omitted_sum) == (0, 0.0)
+    assert [explain(L, z, limit=n).omitted_sum for n in (1, 2, 3)] == [math.inf, 5.0, 0.0]
     check_latex(explanation)
 
 
@@ -647,3 +649,54 @@ def test_the_picture_of_a_large_graph_is_folded() -> None:
         y = y + x
     assert "folded" in repr(explain(y, x).picture())
     assert "folded" not in repr(explain(y, x).picture(max_nodes=400))
+
+
+# ── What is said is so ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_cause_that_is_said_is_the_true_one() -> None:
+    """A part of the campaign; see `campaigns.zeros`."""
+    assert campaign(150, seed=1).wrong == []
+
+
+@given(st.integers(0, 10**6), st.integers(3, 25), st.integers(0, 8))
+def test_what_is_not_listed_is_added_up(seed: int, size: int, limit: int) -> None:
+    """Beside listed paths of any size: the small ones are not lost in a difference."""
+    values, loss = random_graph(seed, size)
+    a = values[0]
+    rng = random.Random(seed)
+    loss = loss * 10.0 ** rng.randint(-30, 30) + a * 1e17 + a * 3.0
+    e = explain(loss, a, limit=limit)
+    others = [math.prod(factors) for factors in every_path(loss, a)]
+    for path in e.paths:
+        others.remove(path.value)
+    assert abs(e.omitted_sum - math.fsum(others)) <= 1e-13 * math.fsum(map(abs, others))
+    assert e.omitted == len(others)
+
+
+def test_three_small_paths_beside_a_large_one() -> None:
+    w = Value(2.0, "w")
+    text = str(explain(w * 1e17 + w + w + w, w, limit=1))
+    assert "… and 3 more paths not listed, which sum to 3" in text
+
+
+@pytest.mark.parametrize("length", [3, 30, 200])
+@pytest.mark.parametrize("limit", [1, 10, 40])
+def test_every_name_that_is_shown_is_said(length: int, limit: int) -> None:
+    rng = random.Random(length)
+    w = Value(0.5)
+    values = [w]
+    for _ in range(length):
+        a, b = values[-1], rng.choice(values[-4:])
+        values.append(rng.choice([a * b, a + b, mg.tanh(a), mg.dot([a, b], [b, 0.5]), a.sin() * b]))
+    e = explain(values[-1], w, limit=limit)
+    text = str(e)
+    said = set(re.findall(r"^(?:where |      )(\w+) = ", text, re.MULTILINE))
+    shown = set(re.findall(r"(?<![\w.])(?:v\d+|w|L)(?![\w.])", text))
+    assert shown <= said
+    latex = e._repr_latex_()
+    assert all(f"\n{name} &= " in latex for name in map(latex_name, said))
+
+
+def latex_name(name: str) -> str:
+    return re.sub(r"v(\d+)", r"v_{\1}", name)

@@ -260,12 +260,11 @@ class Machine(RuleBasedStateMachine):
         order = self.graph(i)
         totals, _ = chain_rule(order)
         order[-1].backward(receipts=receipts)
+        self.shadow.backward(order)
         for v in order:
-            total, earlier = totals.get(v, 0.0), self.shadow.gradients[v].number
-            self.shadow.write_grad(v, total if v.op or not earlier else total + earlier)
             if receipts and not v.op:
                 kept = mg.receipts(v)
-                assert bits(kept.passes[-1].total) == bits(total) and str(kept)
+                assert bits(kept.passes[-1].total) == bits(totals.get(v, 0.0)) and str(kept)
 
     @rule(i=picks)
     def propagate(self, i: int) -> None:
@@ -275,7 +274,7 @@ class Machine(RuleBasedStateMachine):
             gradients = self.shadow.gradients
             for parent, partial in zip(v.parents, v.partials, strict=True):
                 if type(parent) is not Constant:
-                    self.shadow.write_grad(parent, gradients[parent].number + partial * gradients[v].number)
+                    self.shadow.write_grad(parent, gradients[parent] + partial * gradients[v])
 
     @rule(i=picks, j=picks)
     def grad(self, i: int, j: int) -> None:
@@ -343,7 +342,7 @@ class Machine(RuleBasedStateMachine):
         elif not self.is_refused(order, lambda: mg.steps(order[-1])):
             walk = Walk(mg.steps(order[-1]))
             self.shadow.walks = [walk, *self.shadow.walks[:2]]
-            self.shadow.move(walk)
+            self.shadow.has_walked(walk)
 
     @rule(which=picks, right=st.booleans(), typed=numbers | st.sampled_from(["0.5", "1e3", "", "x", "0x1"]))
     def guess(self, which: int, right: bool, typed: Any) -> None:

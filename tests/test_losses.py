@@ -363,7 +363,8 @@ def test_bad_arguments(
 )
 def test_no_probability(p: float, t: float) -> None:
     """The docstring: p outside of [0, 1], or the opposite of a sure target."""
-    with pytest.raises(ValueError, match=rf"p = {p}, t = {t}"):
+    message = rf"p = {p}, t = {t}" if 0 <= p <= 1 else f"from 0 to 1, not p = {p}: of logits there is"
+    with pytest.raises(ValueError, match=message):
         binary_cross_entropy(Value(p, name="p"), t)
 
 

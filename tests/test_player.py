@@ -266,7 +266,9 @@ def test_a_remark_is_a_row_of_its_own() -> None:
     loss = network_loss()
     loss.backward()
     cursor = steps(loss)
-    assert math_of(cursor)[-1][-1].text == "The leaves had gradients before this pass; these are added now."
+    assert math_of(cursor)[-1][-1].text == (
+        "The leaves had gradients before this pass; in their grad, the two are added now."
+    )
     wide = math_of(steps(ops.sum(*(Value(1.0, f"x{i}") for i in range(15)))))[-1]
     assert flat(wide[-1]).replace("\u00a0", " ") == "… and 3 more operands"
 
@@ -578,10 +580,12 @@ def shown_gradients(look: Look, names: list[str], *, word: str = "") -> dict[str
     return shown
 
 
-def expected_gradients(loss: Value) -> dict[str, str]:
+def expected_gradients(cursor: Steps) -> dict[str, str]:
+    """Those of the walk, whatever the graph has."""
+    gradients = cursor.gradients
     return {
-        value.name: "–" if value.grad is NOT_COMPUTED else number(value.grad, 4)
-        for value in topological_order(loss)
+        value.name: number(gradients[value], 4) if value in gradients else "–"
+        for value in topological_order(cursor.loss)
     }
 
 
@@ -619,13 +623,13 @@ def test_the_picture_is_that_of_the_cursor_at_every_step_forth_and_back(
         assert look.count == f"{position} / 7"
         assert look.slider == str(position)
         assert look.words == (str(cursor[position - 1]) if position else "∂L/∂L = 1")
-        assert shown_gradients(look, names, word=word) == expected_gradients(loss)
+        assert shown_gradients(look, names, word=word) == expected_gradients(cursor)
         boxes, arrows = expected_marks(cursor, position, drawing)
         assert look.box_marks == boxes
         assert look.arrow_marks == arrows
 
 
-def test_at_the_end_gradients_from_before_are_added_as_by_the_cursor(
+def test_the_picture_shows_the_gradients_of_the_walk_not_those_from_before(
     open_page: Open, tmp_path: Path
 ) -> None:
     loss = network_loss()
@@ -636,7 +640,7 @@ def test_at_the_end_gradients_from_before_are_added_as_by_the_cursor(
     for position in (6, 7, 6, 7):
         player.press("Home", *["ArrowRight"] * position)
         cursor.goto(position)
-        assert shown_gradients(player.look(), names) == expected_gradients(loss)
+        assert shown_gradients(player.look(), names) == expected_gradients(cursor)
 
 
 def test_what_is_lit_is_seen(open_page: Open, tmp_path: Path) -> None:
@@ -823,7 +827,7 @@ def test_two_players_of_the_same_loss(open_page: Open) -> None:
         cursor.goto(position)
         look = player.look()
         assert look.count == f"{position} / 7"
-        assert shown_gradients(look, names) == expected_gradients(loss)
+        assert shown_gradients(look, names) == expected_gradients(cursor)
         assert (look.box_marks, look.arrow_marks) == expected_marks(cursor, position, drawing)
     player = players[1]
     player.press("Home")
@@ -918,7 +922,7 @@ def test_without_scripts_a_still_picture_and_the_list_are_seen(open_page: Open) 
     cursor.run()
     texts = [player.root.locator("g.node").nth(i).locator("text").all_text_contents() for i in range(10)]
     still = Look("", "", "", "", texts, [], [])
-    assert shown_gradients(still, names_in(loss)) == expected_gradients(loss)
+    assert shown_gradients(still, names_in(loss)) == expected_gradients(cursor)
 
 
 def test_with_scripts_the_list_is_folded_and_can_be_opened(open_page: Open) -> None:

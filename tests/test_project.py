@@ -14,17 +14,18 @@ PACKAGE = Path(mg.__file__).parent
 
 # A file imports only from floors below its own.
 FLOORS = [
-    {"notation", "files", "receipts", "elsewhere", "task", "saving"},
-    {"ops"},
+    {"notation", "files", "elsewhere", "checks", "elementwise", "task", "saving"},
+    {"naming"},
+    {"ops", "receipts"},
     {"engine"},
     {"functions", "table", "history", "transaction", "units"},
     {"parameters"},
     {"architecture"},
-    {"nn", "losses", "optim", "formula", "gradcheck", "hand", "paths", "toys"},
+    {"nn", "losses", "optim", "formula", "gradcheck", "hand", "paths", "toys", "flatness"},
     {"label", "picture", "data", "stop"},
     {"arguments", "sketch", "report", "plot", "player", "examine", "evaluate"},
     {"draw", "diagnose", "compile.batch", "compile.names", "compile.ieee", "compile.writing"},
-    {"steps", "explain", "ripple", "compile.scalars", "compile.trace"},
+    {"steps", "explain", "ripple", "compile.scalars", "compile.trace", "compile.tails"},
     {
         "compile.schedule",
         "compile.python",
@@ -38,7 +39,8 @@ FLOORS = [
     {"compile.numpy"},
     {"compile.program"},
     {"compile.__init__"},
-    {"training.__init__", "training.agreement", "training.checkpoints"},
+    {"training.__init__", "training.surroundings", "training.checkpoints"},
+    {"training.agreement"},
     {"training.task", "training.objective", "training.state"},
     {"training.gradients"},
     {"training.loop"},

@@ -601,12 +601,12 @@ def test_html_says_what_the_text_says_and_escapes_names() -> None:
 def test_the_picture_lights_what_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[Any] = []
 
-    def draw_marked(value: Value, **options: Any) -> str:
+    def draw(value: Value, **options: Any) -> str:
         called.append((value, options))
         return "picture"
 
     # By its module: microgradlike.draw is the function.
-    monkeypatch.setattr(sys.modules["microgradlike.draw"], "draw_marked", draw_marked)
+    monkeypatch.setattr(sys.modules["microgradlike.draw"], "draw", draw)
     a, b = Value(0.5, "a"), Value(-2.0, "b")
     L = a * b
     picture: Any = ripple(L, a, 0.125).picture(precision=3, max_nodes=50)
@@ -615,6 +615,7 @@ def test_the_picture_lights_what_changes(monkeypatch: pytest.MonkeyPatch) -> Non
     assert value is L
     assert set(options.pop("lit")) == {a, L}
     assert options == {
+        "detail": "values",
         "notes": {a: "→ 0.625 (+0.125)", L: "→ -1.250 (-0.250)"},
         "precision": 3,
         "max_nodes": 50,

@@ -91,7 +91,7 @@ def test_formula_writes_the_fewest_brackets() -> None:
         (mg.sum([a, -1.5, -(b + c)]), "a − 1.5 − (b + c)"),
     ):
         assert formula(value) == text
-    assert formula(b * b, digits=2) == "(−3)(−3)"
+    assert formula(b * b, digits=2) == "−3(−3)"
     h = mg.tanh(a)
     h.name = "h"
     assert (formula(h), formula(1 - h * h)) == ("tanh(a)", "1 − h·h")

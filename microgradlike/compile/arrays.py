@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from microgradlike import ops
-from microgradlike.compile.scalars import PAIRED, Line, NoRuleError, Scalars
+from microgradlike.compile.scalars import PAIRED, Line, NoRuleError, Scalars, size_in_the_book
 from microgradlike.compile.schedule import (
     Array,
     Block,
@@ -22,10 +22,10 @@ from microgradlike.compile.schedule import (
     Operand,
     OverBatch,
     View,
-    arrays_of,
+    arrays_in,
     schedule,
 )
-from microgradlike.compile.writing import LINE, OPERATORS, Written
+from microgradlike.compile.writing import IN_THE_BOOK, LINE, OPERATORS, Written
 from microgradlike.notation import Template, each, fill
 from microgradlike.ops import Op
 
@@ -47,6 +47,10 @@ _TEMPLATES: dict[Op, tuple[Template, str]] = {
     ops.mean: (lambda n: " + ".join(f"[{i}*] / {n}" for i in range(n)), "+"),
     ops.hardtanh: ("clip([0], -1.0, 1.0)", "!"),
     ops.half_squared_error: ("0.5 * ([0+] - [1/])**2", "*"),
+    ops.square: ("[0!]**2", "^"),
+    ops.mod: ("np.mod([0], [1])", "!"),
+    ops.floor_div: ("np.floor_divide([0], [1])", "!"),
+    ops.log_or_limit: ("np.log([0])", "!"),
 }
 
 #: How a row is written whose operands are the rows of one array, or of two.
@@ -95,28 +99,34 @@ class Printer:
         namespace: dict[str, Any],
     ) -> None:
         self.results, self.constants, self.namespace = results, constants, namespace
+        self.is_book = True  # while it is read: what is executed is exact
         self.lines: list[Line] = []
         self.inner: dict[Array, tuple[Instruction, int, Written]] = {}
         self.comparisons = {
             i.out: i for i in instructions if isinstance(i, Elementwise) and i.op in _COMPARISONS
         }
-        views = [o for i in instructions for o in i.operands if isinstance(o, View)]
+        views = [o for i in instructions for o in _shown(i) if isinstance(o, View)]
         uses = Counter(array for view in views for array, _ in view.parts)
         sliced = {array for view in views for array, rows in view.parts if not _is_whole(array, rows)}
         for instruction in instructions:
             out = instruction.out
             written = self.write(instruction)
             nodes = sum(n >= 0 for n in out.members)
-            nodes += sum(self.inner[array][1] for array in arrays_of(instruction) if array in self.inner)
+            if isinstance(instruction, Elementwise):
+                nodes *= size_in_the_book(instruction.op)
+            nodes += sum(self.inner[a][1] for a in arrays_in(_shown(instruction)) if a in self.inner)
             short = len(written[0]) < LINE
             if short and not out.named and uses[out] == 1 and out not in sliced and out not in results:
                 self.inner[out] = instruction, nodes, written
             else:
                 self.lines.append(Line(out.name, written[0], out.shape, nodes))
+        self.is_book = False
         self.statements = self.execute(instructions)
 
     def execute(self, instructions: Sequence[Instruction]) -> list[str]:
         """The statements."""
+        for array, (instruction, nodes, _) in self.inner.items():  # not as it is read, but exact
+            self.inner[array] = instruction, nodes, self.write(instruction)
         return [
             self.statement(instruction) for instruction in instructions if instruction.out not in self.inner
         ]
@@ -175,6 +185,9 @@ class Printer:
                 return written[0]
             text = reduce(lambda a, b: f"np.{op.name}({a}, {b})", [text for text, _ in written])
             return text, "!"
+        if op.book and self.is_book:
+            template, binding = IN_THE_BOOK[op]
+            return fill(template, written), binding
         if op in _TEMPLATES:
             template, binding = _TEMPLATES[op]
             return fill(template, written), binding
@@ -255,6 +268,12 @@ class Printer:
         name = f"rows_{len(self.namespace) + 1}"
         self.namespace[name] = np.array(rows)
         return f"{array.name}[{name}]", "!"
+
+
+def _shown(instruction: Instruction) -> Sequence[Operand]:
+    """The operands that stand in the code: of a row that is written as in the book, the last."""
+    is_book = isinstance(instruction, Elementwise) and instruction.op.book
+    return instruction.operands[-1:] if is_book else instruction.operands
 
 
 def whole_of(operand: Operand) -> Array | None:

@@ -59,6 +59,8 @@ _INSTEAD: dict[str, Callable[..., float]] = {
     "log10": _logarithm,
     "log1p": _log1p,
     "atanh": _atanh,
+    "mod": _undefined,
+    "floor_div": _quotient,
     "sinh": lambda a: math.copysign(inf, a),
     "binary_cross_entropy": _binary_cross_entropy,
 }

@@ -22,7 +22,7 @@ from microgradlike import ops
 from microgradlike.compile.batch import Arrays
 from microgradlike.compile.python import names_of
 from microgradlike.compile.scalars import AFTER, BEFORE, EACH, Line, NoRuleError, NotNativeError, Scalars
-from microgradlike.compile.vector import Code, Module, Vector, fma, inf, nan, select, sqrt
+from microgradlike.compile.vector import Code, Module, Vector, fma, inf, nan, select, sqrt, with_sign
 from microgradlike.ops import Op
 
 #: More scalar operations than this are no longer compiled in seconds.
@@ -133,6 +133,63 @@ def _half_squared_error(*operands: Vector) -> Vector:
     return _sum(*(0.5 * d * d for d in differences))
 
 
+def _floor(a: Vector) -> Vector:
+    return a.code.module.call_library("floor", a)
+
+
+def _division(a: Vector, b: Vector) -> tuple[Vector, Vector]:
+    """The rest of a division, which has the sign of a, and whether it is to have that of b."""
+    rest = a.code.module.call_library("fmod", a, b)
+    return rest, rest.differs(0.0) & ((rest < 0.0) ^ (b < 0.0))
+
+
+def _mod(a: Vector, b: Vector) -> Vector:
+    rest, moves = _division(a, b)
+    return select(moves, rest + b, select(rest.equals(0.0), with_sign(rest, b), rest))
+
+
+def _floor_div(a: Vector, b: Vector) -> Vector:
+    rest, moves = _division(a, b)
+    quotient = (a - rest) / b  # whole, but for its rounding
+    quotient = select(moves, quotient - 1.0, quotient)
+    below = _floor(quotient)
+    whole = select((quotient - below) > 0.5, below + 1.0, below)
+    return select(b.equals(0.0), a / b, select(quotient.differs(0.0), whole, with_sign(quotient, a / b)))
+
+
+def _share(a: Vector, b: Vector) -> Vector:
+    return select(a.equals(0.0), a, a / (b + 0.0))
+
+
+def _monomial(c: Vector, a: Vector, b: Vector, k: Vector) -> Vector:
+    exponent, size = b - k, abs(a)
+    half_b, half_k = b * 0.5, k * 0.5
+    odd = (half_b.differs(_floor(half_b))) ^ (half_k.differs(_floor(half_k)))
+    fraction = (b - _floor(b)).differs(0.0) | (k - _floor(k)).differs(0.0)  # of infinity, too
+    signed = select((a < 0.0) & odd, -c, c)
+    power = _pow(size, exponent)
+    root = _pow(size, exponent * 0.5)  # aᵇ⁻ᵏ leaves the range of a float, but c·aᵇ⁻ᵏ may not
+    far = select(root.equals(0.0), 0.0, signed * root * root)
+    result = select((power > 1e-290) & (power < 1e290), signed * power, far)
+    at_zero = select(exponent.equals(0.0), c, select(exponent > 0.0, 0.0, c * inf))
+    result = select(a.equals(0.0), at_zero, select((a < 0.0) & fraction, nan, result))
+    return select(c.equals(0.0), 0.0, select(exponent.is_nan(), nan, result))
+
+
+def _monomial_log(c: Vector, a: Vector, b: Vector, k: Vector, n: Vector) -> Vector:
+    logs = _pow(log(select(a > 0.0, a, 1.0)), n)
+    half = n * 0.5
+    infinite = select(half.differs(_floor(half)), -inf, inf)
+    at_zero = select(b > k, 0.0, c * select(b < k, inf, 1.0) * infinite)
+    result = select(a.equals(0.0), at_zero, select(a > 0.0, _monomial(c * logs, a, b, k), nan))
+    return select(n.equals(0.0) | c.equals(0.0), _monomial(c, a, b, k), result)
+
+
+def _power_log(a: Vector, b: Vector) -> Vector:
+    logs = _monomial_log(a.of(1.0), a, b, a.of(0.0), a.of(1.0))
+    return select(a.equals(0.0) & b.equals(0.0), 0.0, logs)
+
+
 def _binary_cross_entropy(p: Vector, t: Vector) -> Vector:
     for_one = select(t > 0.0, t * log(p), 0.0)
     for_zero = select(t < 1.0, (1.0 - t) * log1p(-p), 0.0)
@@ -151,6 +208,14 @@ ROWS: dict[str, Callable[..., Vector]] = {
     "sign": _sign,
     "where": lambda c, a, b: select(c.differs(0.0), a, b),
     "quotient": lambda a, b: a / (b + 0.0),  # a zero counts as positive, whatever its sign
+    "share": _share,
+    "mod": _mod,
+    "floor_div": _floor_div,
+    "square": lambda a: a * a,
+    "log_or_limit": log,
+    "monomial": _monomial,
+    "monomial_log": _monomial_log,
+    "power_log": _power_log,
     "sqrt": sqrt,
     "sum": _sum,
     "prod": _prod,
@@ -202,6 +267,8 @@ def _applied(op: Op, operands: Sequence[Vector]) -> Vector:
         if exponent in _POWERS:
             return _POWERS[exponent](operands[0])
         return _pow(operands[0], operands[0].of(exponent))
+    if op.book:
+        return op.book(operands[-1])
     if op.name not in ROWS:
         raise NoRuleError("llvm", op.name, "llvm.py")
     return ROWS[op.name](*operands)

@@ -14,6 +14,7 @@ from microgradlike.compile.places import NARROW, InMemory
 from microgradlike.compile.rows import functions
 from microgradlike.compile.scalars import Scalars
 from microgradlike.compile.schedule import Block
+from microgradlike.compile.tails import FUNCTIONS
 
 #: What the arrays that the code makes for a block may take, in bytes: what a processor has close by.
 _CACHE = 24 << 16
@@ -38,6 +39,7 @@ def _special() -> Any:
 _NAMESPACE = {
     "np": np,
     **functions(np, lambda a: _special().erf(a), lambda a: _special().erfc(a)),
+    **FUNCTIONS,
     "choose": choose,
     "ones_of": ones_of,
     "picked": picked,

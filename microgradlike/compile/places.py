@@ -23,6 +23,7 @@ from microgradlike.compile.schedule import (
     View,
     arrays_of,
 )
+from microgradlike.compile.tails import FUNCTIONS
 from microgradlike.compile.writing import Written
 from microgradlike.ops import Op
 
@@ -293,6 +294,8 @@ class InMemory(Printer):
         if not isinstance(instruction, Elementwise) or View not in map(type, instruction.operands):
             return ""
         op, operands = instruction.op, instruction.operands
+        if op.name in FUNCTIONS:
+            return op.name
         if op is ops.relu:
             return "maximum"
         if op is ops.where and whole_of(operands[0]) in self._one_hot:
@@ -332,7 +335,7 @@ class InMemory(Printer):
                 operands.append(f"zeros[{out.rows}]")
                 self.zeros.add(out.rows)
         function = self.function(instruction)
-        call = function if function in ("matmul", "choose") else f"np.{function}"
+        call = function if function in {"matmul", "choose", *FUNCTIONS} else f"np.{function}"
         return f"{out.name} = {call}({', '.join(operands)}, out={place}){more}"
 
     def statement(self, instruction: Instruction) -> str:

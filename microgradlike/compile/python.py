@@ -18,8 +18,8 @@ from microgradlike import ops
 from microgradlike.compile.batch import Lists
 from microgradlike.compile.ieee import ieee
 from microgradlike.compile.names import Names
-from microgradlike.compile.scalars import AFTER, BEFORE, EACH, Line, Scalars
-from microgradlike.compile.writing import LINE, OPERATORS, Written
+from microgradlike.compile.scalars import AFTER, BEFORE, EACH, Line, Scalars, size_in_the_book
+from microgradlike.compile.writing import IN_THE_BOOK, LINE, OPERATORS, Written
 from microgradlike.notation import Template, fill
 from microgradlike.ops import OPS, Op
 
@@ -34,6 +34,23 @@ _FAST: dict[Op, tuple[Template, str]] = {
     ops.where: ("([1] if [0] else [2])", "!"),
     ops.sigmoid: ("1.0 / (1.0 + exp(-[0^]))", "*"),
     ops.half_squared_error: ("0.5 * ([0+] - [1/])**2", "*"),
+    ops.square: ("[0^] * [0^]", "*"),
+}
+
+#: How a row is computed that is written as in the book: so, where the book's form has all digits.
+_EXACT: dict[Op, tuple[Template, str]] = {
+    ops.sigmoid_slope: (
+        f"([1*] * (1.0 - [1/]) if [0+] < {ops.FAR_SIGMOID} else sigmoid_slope([0], [1]))",
+        "!",
+    ),
+    ops.sigmoid_rest: (
+        f"(1.0 - [1/] if [0+] < {ops.FAR_SIGMOID} else sigmoid_rest([0], [1]))",
+        "!",
+    ),
+    ops.tanh_slope: (
+        f"(1.0 - [1*] * [1^] if {-ops.FAR_TANH} < [0+] < {ops.FAR_TANH} else tanh_slope([0], [1]))",
+        "!",
+    ),
 }
 
 
@@ -53,8 +70,10 @@ class Python:
         self.needed = scalars.needed([*roots, *outputs])
         self.names = names_of(scalars, self.needed)
         self.lines: list[Line] = []
-        self.source = self._print(safe=False)
-        self._fast = self._compiled(self.source, safe=False)
+        code = self._print(safe=False)
+        self._fast = self._compiled(code, safe=False)
+        has_book = any(op.book for op in map(scalars.operations.__getitem__, self.needed) if op)
+        self.source = self._print(safe=False, book=True) if has_book else code
 
     def run(
         self, rows: Sequence[Sequence[float]], parameters: Sequence[float]
@@ -80,12 +99,13 @@ class Python:
 
     # ── Printing ──────────────────────────────────────────────────────────────────────────────────────
 
-    def _print(self, *, safe: bool) -> str:
+    def _print(self, *, safe: bool, book: bool = False) -> str:
         s, needed = self.scalars, self.needed
+        self._is_book = book
         self.lines = []
         self._functions: dict[str, Op] = {"exp": ops.exp}
         self._inner: dict[int, tuple[Written, int]] = {}
-        self._uses = Counter(operand for n in needed for operand in s.means.get(n, s.operands[n]))
+        self._uses = Counter(operand for n in needed for operand in s.means.get(n, self._shown(n)))
         self._uses.update([*self.roots, *self.roots, *self.outputs, *self.outputs])
         before = self._statements([n for n in needed if s.phases[n] == BEFORE], safe=safe)
         body = self._statements([n for n in needed if s.phases[n] == EACH], safe=safe)
@@ -123,7 +143,9 @@ class Python:
                 continue
             operands = self.scalars.operands[n]
             written = self._written(op, [self._operand(a) for a in operands], safe=safe)
-            nodes = 1 + sum(self._inner[a][1] for a in operands if a in self._inner)
+            nodes = size_in_the_book(op) + sum(
+                self._inner[a][1] for a in self._shown(n) if a in self._inner
+            )
             unnamed = n not in self.scalars.names and n not in self.scalars.adjoints
             if unnamed and self._uses[n] == 1 and len(written[0]) < LINE:
                 self._inner[n] = written, nodes
@@ -132,6 +154,11 @@ class Python:
                 self.lines.append(Line(self.names[n], written[0], (1, columns), nodes))
                 lines.append(f"{self.names[n]} = {written[0]}")
         return lines
+
+    def _shown(self, n: int) -> Sequence[int]:
+        """The operands that stand in the code: of a row that is written as in the book, the last."""
+        op, operands = self.scalars.operations[n], self.scalars.operands[n]
+        return operands[-1:] if self._is_book and op and op.book else operands
 
     def _written(self, op: Op, operands: list[Written], *, safe: bool) -> Written:
         if op in {ops.sum, ops.dot} and len(operands) > _TERMS:
@@ -142,6 +169,11 @@ class Python:
                 terms = products + terms[2 * half :]
             self._functions["sum_of"] = ops.sum
             return f"sum_of({', '.join(terms)})", "!"
+        if op.book and (self._is_book or op in _EXACT) and not safe:
+            if not self._is_book:
+                self._functions[op.name] = op
+            template, binding = IN_THE_BOOK[op] if self._is_book else _EXACT[op]
+            return fill(template, operands), binding
         known = OPERATORS if safe else {**OPERATORS, **_FAST}
         if op in known and (op is not ops.half_squared_error or len(operands) == 2):
             template, binding = known[op]

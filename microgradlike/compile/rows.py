@@ -59,6 +59,47 @@ def functions(np: Any, erf: Callable[..., Any], erfc: Callable[..., Any]) -> dic
     def binary_cross_entropy_with_logits(z: Any, t: Any) -> Any:
         return t * softplus(-z) + (1 - t) * softplus(z)
 
+    def share(a: Any, b: Any) -> Any:
+        return np.where(a == 0, a, a / np.where(b == 0, 0.0, b))
+
+    def monomial(c: Any, a: Any, b: Any, k: Any) -> Any:
+        exponent, size = b - k, np.abs(a)
+        odd = np.mod(b, 2.0) != np.mod(k, 2.0)
+        whole = (np.mod(b, 1.0) == 0) & (np.mod(k, 1.0) == 0)
+        signed = np.where((a < 0) & odd, -c, c)
+        power = np.power(size, exponent)
+        root = np.power(size, exponent / 2)  # aᵇ⁻ᵏ leaves the range of a float, but c·aᵇ⁻ᵏ may not
+        far = np.where(root == 0, 0.0, signed * root * root)
+        result = np.where((power > 1e-30) & (power < 1e30), signed * power, far)
+        at_zero = np.where(exponent == 0, c, np.where(exponent > 0, 0.0, c * np.inf))
+        result = np.where(a == 0, at_zero, np.where((a < 0) & ~whole, np.nan, result))
+        return np.where(c == 0, 0.0, np.where(np.isnan(exponent), np.nan, result))
+
+    def monomial_log(c: Any, a: Any, b: Any, k: Any, n: Any) -> Any:
+        logs = np.power(np.log(np.where(a > 0, a, 1.0)), n)
+        at_zero = np.where(
+            b > k, 0.0, c * np.where(b < k, np.inf, 1.0) * np.where(np.mod(n, 2.0) == 1, -np.inf, np.inf)
+        )
+        result = np.where(a == 0, at_zero, np.where(a > 0, monomial(c * logs, a, b, k), np.nan))
+        return np.where((n == 0) | (c == 0), monomial(c, a, b, k), result)
+
+    def power_log(a: Any, b: Any) -> Any:
+        return np.where((a == 0) & (b == 0), 0.0, monomial_log(1.0, a, b, 0.0, 1.0))
+
+    def sigmoid_slope(a: Any, y: Any) -> Any:
+        return y * sigmoid_rest(a, y)
+
+    def sigmoid_rest(a: Any, y: Any) -> Any:
+        far = a >= ops.FAR_SIGMOID
+        return np.where(far, y * np.exp(-np.where(far, a, 0.0)), 1.0 - y)
+
+    def sigmoid_bend(a: Any, _: Any) -> Any:
+        return -np.tanh(0.5 * a)
+
+    def tanh_slope(a: Any, y: Any) -> Any:
+        e = np.exp(-2.0 * np.abs(a))
+        return np.where(np.abs(a) < ops.FAR_TANH, 1.0 - y * y, 4.0 * e / ((1.0 + e) * (1.0 + e)))
+
     def mean(a: Any) -> Any:
         """Of the rows, also where their sum would overflow."""
         return (a / len(a)).sum(axis=0, keepdims=True)
@@ -83,5 +124,7 @@ def functions(np: Any, erf: Callable[..., Any], erfc: Callable[..., Any]) -> dic
         for function in (
             sigmoid, softplus, quotient, relu, leaky_relu, elu, selu, gelu, softsign, clip, mean,
             binary_cross_entropy, binary_cross_entropy_with_logits, logsumexp, rows, stack,
+            share, monomial, monomial_log, power_log,
+            sigmoid_slope, sigmoid_rest, sigmoid_bend, tanh_slope,
         )
     } | {"erf": erf, "erfc": erfc}  # fmt: skip

@@ -6,6 +6,7 @@ Every instruction belongs to one of three phases: what depends on parameters alo
 ``AFTER`` it. No instruction knows any calculus: the gradient was a graph already.
 """
 
+import functools
 import math
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -256,7 +257,15 @@ class Scalars:
         operands, op = self.operands[number], self.operations[number]
         if op is None:
             return 1 if number in self.means else 0
+        if op.book:
+            return size_in_the_book(op)
         return max(1, len(operands) // 2 if op is ops.dot else len(operands) - 1)
+
+
+@functools.cache
+def size_in_the_book(op: Op) -> int:
+    """How many scalar operations a row is as it is written: 2 for y·(1 − y)."""
+    return len(topological_order(op.book(Value(0.5)))) - 1 if op.book else 1
 
 
 def lower(

@@ -427,8 +427,13 @@ def _as_range(rows: list[int]) -> Sequence[int]:
 
 def arrays_of(instruction: Instruction) -> list[Array]:
     """The arrays that an instruction reads."""
+    return arrays_in(instruction.operands)
+
+
+def arrays_in(operands: Iterable[Operand]) -> list[Array]:
+    """The arrays that these operands are parts of."""
     arrays = []
-    for operand in instruction.operands:
+    for operand in operands:
         if isinstance(operand, Loaded):
             arrays.append(operand.array)
         else:

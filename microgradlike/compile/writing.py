@@ -29,3 +29,11 @@ OPERATORS: dict[Op, tuple[Template, str]] = {
     ops.sum: (each("[%d+]", " + "), "+"),
     ops.dot: (_products, "+"),
 }
+
+#: The rows that are written as the book has them, whatever computes them.
+IN_THE_BOOK: dict[Op, tuple[Template, str]] = {
+    ops.sigmoid_slope: ("[1*] * (1.0 - [1/])", "*"),
+    ops.sigmoid_rest: ("1.0 - [1/]", "+"),
+    ops.sigmoid_bend: ("1.0 - 2.0 * [1^]", "+"),
+    ops.tanh_slope: ("1.0 - [1*] * [1^]", "+"),
+}

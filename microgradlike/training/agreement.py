@@ -1,13 +1,10 @@
 """Agreement: whether compiled code still computes what the user's own code computes.
 
 A compiled loss is what one call of the user's function did. Another call may do something else: it may draw
-random numbers, read a variable that a schedule changes, or branch on a number. This file finds that out:
-random generators that a call moves, and traces that differ.
+random numbers, count its calls, read a variable that a schedule changes, or branch on a number. This file
+finds that out: by what a call changes, and by traces that differ.
 """
 
-import gc
-import random
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FunctionType
@@ -16,6 +13,7 @@ from typing import Any
 from microgradlike.compile.trace import signature, trace
 from microgradlike.engine import topological_order
 from microgradlike.nn import MLP, Layer, Module, Neuron
+from microgradlike.training.surroundings import Surroundings, random_generators
 
 
 def is_ours(thing: Any) -> bool:
@@ -38,57 +36,6 @@ def is_our_network(model: Module) -> bool:
     )
 
 
-# ── Random numbers ────────────────────────────────────────────────────────────────────────────────────
-
-
-class Generators:
-    """The random generators that there are: Python's and numpy's, the global ones and the private ones."""
-
-    def __init__(self) -> None:
-        kinds: tuple[type, ...] = (random.Random,)
-        if numpy_random := sys.modules.get("numpy.random"):
-            kinds = (*kinds, numpy_random.BitGenerator)
-        self._all: list[Any] = [
-            thing
-            for thing in gc.get_objects()
-            if isinstance(thing, kinds) and not isinstance(thing, random.SystemRandom)
-        ]
-
-    def states(self) -> list[Any]:
-        """What each of them will give, as `restore` takes it."""
-        return [g.getstate() if isinstance(g, random.Random) else g.state for g in self._all]
-
-    def moved_since(self, states: Sequence[Any]) -> bool:
-        """Whether one of them has given a number since."""
-        return [*map(_plain, states)] != [*map(_plain, self.states())]
-
-    def restore(self, states: Sequence[Any]) -> None:
-        """Let each go on from that state."""
-        for generator, state in zip(self._all, states):
-            if isinstance(generator, random.Random):
-                generator.setstate(state)
-            else:
-                generator.state = state
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Random numbers that are drawn within it are drawn again after it."""
-    generators = Generators()
-    states = generators.states()
-    try:
-        yield
-    finally:
-        generators.restore(states)
-
-
-def _plain(state: Any) -> Any:
-    """A state as something that can be compared: arrays as bytes."""
-    if isinstance(state, dict):
-        return {name: _plain(thing) for name, thing in state.items()}
-    return state.tobytes() if hasattr(state, "tobytes") else state
-
-
 # ── Traces ────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -101,33 +48,53 @@ class Traces:
 
     Args:
         function: of the inputs and the target of an example.
-        example: such a pair, which is traced twice.
+        example: such a pair.
+        code: the user's code that the function calls.
 
     Attributes:
         size: how many values the graph of an example has.
 
     Raises:
-        DisagreementError: the two traces differ, or random numbers were drawn; their states are restored.
+        DisagreementError: the traces differ, or a call changes something; that is put back then.
         Exception: what the function raised.
     """
 
-    def __init__(self, function: Callable[..., Any], example: Sequence[Any]) -> None:
-        self._function = function
-        generators = Generators()
-        states = generators.states()
-        first, inputs, _ = trace(function, example)
-        second, others, _ = trace(function, example)
-        moved = generators.moved_since(states)
-        if moved:
-            generators.restore(states)
-            raise DisagreementError("it draws random numbers, which compiled code would do once")
-        again = {*topological_order(second)}
-        self.size = len(topological_order(first))
-        #: Leaves that a call does not make anew: their data are read whenever the compiled code runs.
-        self._leaves = [v for v in topological_order(first) if not v.op and v in again]
-        self._signature = signature(first, inputs, self._leaves)
-        if signature(second, others, self._leaves) != self._signature:
-            raise DisagreementError("two calls for the same example compute something different")
+    def __init__(self, function: Callable[..., Any], example: Sequence[Any], code: Sequence[Any]) -> None:
+        self._function, self._code = function, code
+        self._generators = random_generators() if code else []
+        before = Surroundings(code, self._generators)
+        if before.iterator:
+            raise DisagreementError(f"it has an iterator, {before.iterator}, which a call may move on")
+        try:
+            first, inputs, _ = trace(function, example)  # a first call may set something up
+            with self.unchanged():
+                second, others, _ = trace(function, example)
+            again = {*topological_order(second)}
+            self.size = len(topological_order(first))
+            #: Leaves that a call does not make anew: their data are read whenever the compiled code runs.
+            self._leaves = [v for v in topological_order(first) if not v.op and v in again]
+            self._signature = signature(first, inputs, self._leaves)
+            if signature(second, others, self._leaves) != self._signature:
+                raise DisagreementError("two calls for the same example compute something different")
+        except BaseException:
+            before.restore()
+            raise
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Calls of the user's code that must change nothing; if they do, or fail, it is put back.
+
+        Raises:
+            DisagreementError: something has changed.
+        """
+        before = Surroundings(self._code, self._generators)
+        try:
+            yield
+            if change := before.change():
+                raise DisagreementError(f"each call changes {change}, which compiled code would not")
+        except BaseException:
+            before.restore()
+            raise
 
     def check(self, example: Sequence[Any]) -> None:
         """Trace another example, and compare.

@@ -232,18 +232,20 @@ class Computation:
     ) -> None:
         objective, table = self.eager[0].objective, tables[0]
         example = [table.rows[0], table.targets[0]]
-        traces = Traces(objective.function, example)
-        self._size = _size(self.eager[0])
-        if backend == "auto" and before:
-            backend = before
-        elif not self.insists and traces.size * batch < _SMALL:
-            backend = "python"
-        program = compile_graph(objective.function, example, optimizer.parameters, backend=backend)
-        compiled = [Compiled(program, objective, optimizer, table) for table in tables]
-        if self.own_code:
-            for ours, theirs in zip(compiled, self.eager):
-                _compare(ours, theirs, self._size)
+        traces = Traces(objective.function, example, objective.code if self.own_code else ())
+        with traces.unchanged():
+            self._size = _size(self.eager[0])
+            if backend == "auto" and before:
+                backend = before
+            elif not self.insists and traces.size * batch < _SMALL:
+                backend = "python"
+            program = compile_graph(objective.function, example, optimizer.parameters, backend=backend)
+            compiled = [Compiled(program, objective, optimizer, table) for table in tables]
+            if self.own_code:
+                for ours, theirs in zip(compiled, self.eager):
+                    _compare(ours, theirs, self._size)
         self.computed, self.traces = compiled, traces
+        self._optimizer, self._moved = optimizer, [*optimizer.parameters]
 
     def check(self, epoch: int) -> None:
         """Trace one example again, and compare its loss: another one in each epoch.
@@ -251,10 +253,15 @@ class Computation:
         Raises:
             DisagreementError: the user's code computes something else now.
         """
-        if not self.traces:
-            return
-        eager, i = self.eager[0], epoch % len(self.eager[0])
-        self.traces.check([eager.rows[i], eager.targets[i]])
+        if self.traces:
+            if self._optimizer.parameters != self._moved:
+                raise DisagreementError("the optimizer moves other parameters now")
+            with self.traces.unchanged():
+                self._check(self.traces, epoch % len(self.eager[0]))
+
+    def _check(self, traces: Traces, i: int) -> None:
+        eager = self.eager[0]
+        traces.check([eager.rows[i], eager.targets[i]])
         try:
             loss = eager.loss([i])
         except _REFUSALS:

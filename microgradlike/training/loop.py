@@ -25,10 +25,11 @@ from microgradlike.optim import SGD, Optimizer
 from microgradlike.stop import AnyOf, Rule
 from microgradlike.task import Task
 from microgradlike.training import checkpoints
-from microgradlike.training.agreement import DisagreementError, is_our_network, is_ours, undisturbed
+from microgradlike.training.agreement import DisagreementError, is_our_network, is_ours
 from microgradlike.training.gradients import NO_SUM, Computation, Eager
 from microgradlike.training.objective import Loss, Objective, check_targets, objective_of
 from microgradlike.training.state import Best, State
+from microgradlike.training.surroundings import undisturbed
 from microgradlike.training.task import decide, meets_numbers
 from microgradlike.transaction import write
 from microgradlike.units import Units
@@ -251,6 +252,8 @@ def _tables(
 ) -> tuple[Table, Table | None, Sequence[Sequence[int]]]:
     """The examples to train on, those to validate with, and the number of each in what was given."""
     table = as_table(data)
+    if table is data:  # a callback may change it, and lists and arrays were copied, too
+        table = table.copy()
     if not table.rows or len(table.targets) != len(table.rows):
         raise ValueError(f"{table.source}: there are no targets to learn")
     for i, row in enumerate(table.rows):
@@ -340,7 +343,7 @@ def _outputs(model: Any, row: Sequence[float], own_code: bool) -> tuple[Any, boo
     """What a model gives for an example, and whether it takes Values only."""
     if not own_code:
         return model(row), False
-    with undisturbed():
+    with undisturbed(model):
         try:
             return model(row), False
         except TypeError:
@@ -493,7 +496,6 @@ class _Training:
         while len(history) < self.settings.epochs and not history.rule:
             if self.schedule:
                 self.optimizer.lr = _rate(self.schedule(len(history)), len(history))
-            self._check_agreement()
             if not self._epoch(started):
                 return
             state.commit()
@@ -517,30 +519,28 @@ class _Training:
         start = self.state.last
         if self.is_watched and self.state.numbers() != start.numbers:  # a schedule has changed them
             start = self.state.snapshot()
-        while True:
-            losses, norms = [], []
-            for indices in self._batches(len(self.history)):
-                loss, norm = self._gradient(indices)
-                if self.history.rule:
-                    return False
-                losses.append(loss * (self.n if indices is None else len(indices)))
-                norms.append(norm)
-                if indices is None:
-                    # The loss is that of the parameters as they are: they stay so if it is low enough.
-                    self._note(loss, norm, start, started)
-                    if self._ask():
-                        return True
-                self.optimizer.step()
-            if not self.own_optimizer or self._still_agrees():
-                break
-            # What the optimiser did has changed the model: this epoch was not what it should be.
-            self.history.cut(start.epochs)
-            self.state.restore(start)
+        losses, norms = [], []
+        for step, indices in enumerate(self._batches(len(self.history))):
+            if step == 0 or self.own_optimizer:
+                self._check_agreement()
+            loss, norm = self._gradient(indices)
+            if self.history.rule:
+                return False
+            losses.append(loss * (self.n if indices is None else len(indices)))
+            norms.append(norm)
+            if indices is None:
+                # The loss is that of the parameters as they are: they stay so if it is low enough.
+                self._note(loss, norm, start, started)
+                if self._ask():
+                    return True
+            self.optimizer.step()
         if self.batch_size < self.n:
             loss = ops.sum(*losses) / self.n
             if not math.isfinite(loss):  # as where all examples are one batch
                 self._give_up(NO_SUM)
                 return False
+            if self.own_optimizer:
+                self._check_agreement()
             self._note(loss, ops.mean(*norms), start, started)
         changes = map(abs, map(sub, self.state.numbers(), start.numbers))
         self.history.changes[-1] = math.fsum(changes) / len(self.parameters)
@@ -648,11 +648,12 @@ class _Training:
     # ── Whether compiled code is still right ──────────────────────────────────────────────────────────
 
     def _check_agreement(self) -> None:
-        """Before an epoch: go on without compiled code if the user's code computes something else now."""
-        if self.is_watched:
-            self._still_agrees()
+        """Go on without compiled code if the user's code computes something else now.
 
-    def _still_agrees(self) -> bool:
+        It is called wherever user's code has run since the last gradient: so all until now were right.
+        """
+        if not self.is_watched:
+            return
         try:
             self.computation.check(len(self.history))
         except DisagreementError as error:
@@ -665,8 +666,6 @@ class _Training:
             self._say(
                 f"It goes on Value by Value, not compiled, from epoch {len(self.history) + 1}: {error}."
             )
-            return False
-        return True
 
     def _say(self, note: str) -> None:
         """Keep a sentence in the history, and log it."""

@@ -15,7 +15,8 @@ from microgradlike import losses
 from microgradlike.data import Table
 from microgradlike.engine import Value, no_grad
 from microgradlike.nn import MLP
-from microgradlike.training.agreement import is_our_network, is_ours, undisturbed
+from microgradlike.training.agreement import is_our_network, is_ours
+from microgradlike.training.surroundings import undisturbed
 
 Loss = Callable[[Any, Any], Value]
 
@@ -32,6 +33,7 @@ class Objective:
         function: of the inputs and the target of an example, both as `prepare` gives them: the Value to
             minimise; or a pair of it and the Value that is reported.
         name: that of the loss.
+        code: the model and the loss, as the user gave them.
         is_ours: whether it runs this package's code alone.
         prepare: gives the examples of a table as the function takes them.
         scale: where the function gives one Value, the reported loss is so many times as large.
@@ -41,6 +43,7 @@ class Objective:
     function: Callable[[Any, Any], Any]
     prepare: Callable[[Table], Table]
     name: str
+    code: tuple[Any, ...]
     is_ours: bool
     scale: float = 1.0
     note: str = ""
@@ -57,6 +60,7 @@ def objective_of(model: Any, loss: Loss, table: Table, as_values: bool = False) 
     """
     name = getattr(loss, "__qualname__", type(loss).__qualname__)
 
+    code = (model, loss)
     ours = is_ours(loss) and is_our_network(model)
 
     def checked(result: Any) -> Value:
@@ -71,7 +75,7 @@ def objective_of(model: Any, loss: Loss, table: Table, as_values: bool = False) 
                 x = [v if isinstance(v, Value) else Value(v, f"x{i}") for i, v in enumerate(x, 1)]
             return checked(loss(model(x), t))
 
-        return Objective(plain, lambda table: table, name, ours)
+        return Objective(plain, lambda table: table, name, code, ours)
 
     units = model.units
     if not units.target_means:
@@ -80,7 +84,7 @@ def objective_of(model: Any, loss: Loss, table: Table, as_values: bool = False) 
             outputs = model.standard_outputs(u)
             return checked(loss(outputs[0] if len(outputs) == 1 else outputs, t))
 
-        return Objective(standard_inputs, partial(_prepared, units=units, targets=False), name, ours)
+        return Objective(standard_inputs, partial(_prepared, units=units, targets=False), name, code, ours)
 
     spreads = units.target_spreads
     if loss in SQUARED:
@@ -95,7 +99,7 @@ def objective_of(model: Any, loss: Loss, table: Table, as_values: bool = False) 
             return minimised, loss(*weighted)
 
         scale = spreads[0] ** 2 if same else 1.0
-        return Objective(standard, partial(_prepared, units=units, targets=True), name, ours, scale)
+        return Objective(standard, partial(_prepared, units=units, targets=True), name, code, ours, scale)
 
     names = [neuron.name for neuron in model.layers[-1].neurons]
     constant = _size_of(loss, units.target_means, table.targets)
@@ -111,7 +115,7 @@ def objective_of(model: Any, loss: Loss, table: Table, as_values: bool = False) 
             f"The loss is divided by {constant:.4g} while it is minimised, so that the learning rate does "
             "not depend on units: that is its mean where each prediction is the mean of the targets."
         )
-    return Objective(own, partial(_prepared, units=units, targets=False), name, ours, constant, note)
+    return Objective(own, partial(_prepared, units=units, targets=False), name, code, ours, constant, note)
 
 
 def _prepared(table: Table, units: Any, targets: bool) -> Table:
@@ -124,7 +128,7 @@ def _size_of(loss: Loss, means: Sequence[float], targets: Sequence[Any]) -> floa
     step = -(-len(targets) // _TRIED)
     total, count = 0.0, 0
     try:
-        with undisturbed(), no_grad():
+        with undisturbed(loss), no_grad():
             for t in targets[::step]:
                 values = [Value(mean) for mean in means]
                 total += loss(values[0] if len(values) == 1 else values, t).data

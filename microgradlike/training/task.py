@@ -14,7 +14,8 @@ from microgradlike import losses
 from microgradlike.data import Table
 from microgradlike.engine import Value, no_grad
 from microgradlike.task import Task
-from microgradlike.training.agreement import is_ours, undisturbed
+from microgradlike.training.agreement import is_ours
+from microgradlike.training.surroundings import undisturbed
 
 Loss = Callable[[Any, Any], Value]
 
@@ -134,7 +135,7 @@ def _threshold_between(loss: Loss, no: float, yes: float) -> float | None:
         return 0.0
     if is_ours(loss):
         return middle
-    with undisturbed(), no_grad():
+    with undisturbed(loss), no_grad():
         rises = [
             _number(loss, target + step, target) > _number(loss, target, target)
             for target, step in ((no, no - yes), (yes, yes - no))

@@ -107,9 +107,8 @@ def main() -> None:
         except subprocess.TimeoutExpired:
             print(f"{name:24} no answer in 300 s")
             continue
-        print(
-            f"{name:24} {size / 1e6:5.0f} MB {peak / 1e6:5.0f} MB {seconds:5.1f} s  {code:4}  {message:.150}"
-        )
+        took = f"{size / 1e6:5.0f} MB {peak / 1e6:5.0f} MB {seconds:5.1f} s"
+        print(f"{name:24} {took}  {code:4}  {message:.150}")
 
 
 if __name__ == "__main__":
