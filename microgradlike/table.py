@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from microgradlike.engine import Value, real
 from microgradlike.files import write_atomically
+from microgradlike.notation import visible
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class Table:
         about = counted(len(self.classes), "class", "es") if self.classes else f"target {self.target}"
         if not self.targets:
             about = "no target"
-        return f"<Table {self.source}: {counted(len(self), 'example')} of {', '.join(names)}; {about}>"
+        text = f"<Table {self.source}: {counted(len(self), 'example')} of {', '.join(names)}; {about}>"
+        return visible(text)
 
     @property
     def labels(self) -> list[Any]:
