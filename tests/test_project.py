@@ -23,7 +23,7 @@ FLOORS = [
     {"architecture"},
     {"nn", "losses", "optim", "formula", "gradcheck", "hand", "paths", "toys", "flatness"},
     {"label", "picture", "data", "stop"},
-    {"sketch", "report", "plot", "player", "examine", "evaluate"},
+    {"arguments", "sketch", "report", "plot", "player", "examine", "evaluate"},
     {"draw", "diagnose", "compile.batch", "compile.names", "compile.ieee", "compile.writing"},
     {"steps", "explain", "ripple", "compile.scalars", "compile.trace", "compile.tails"},
     {

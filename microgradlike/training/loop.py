@@ -451,7 +451,13 @@ class _Training:
         own_code = not (is_our_network(self.state.model) and (loss is None or is_ours(loss)))
         self.own_code = own_code
         self.computation = Computation(
-            self.eager, self.tables, self.optimizer, compile, self.batch_size, own_code
+            self.eager,
+            self.tables,
+            self.optimizer,
+            compile,
+            self.batch_size,
+            own_code,
+            saved.get("backend") if saved else None,
         )
         self.history.backend = self.computation.backend
         if self.computation.reason:
@@ -704,6 +710,8 @@ class _Training:
         content = {
             "settings": self._agreed,
             "lr": self.given["lr"],
+            "backend": self.history.backend,
+            "microgradlike": _version(),
             "task": model.task.state_dict(),
             "units": model.units.state_dict() if model.units else None,
             **self.state.state_dict(),
@@ -713,6 +721,18 @@ class _Training:
     def _load(self, checkpoint: str | os.PathLike[str], content: dict[str, Any]) -> None:
         """Go on from what was in a checkpoint; on an error, nothing has changed."""
         checkpoints.check_settings(checkpoint, content["settings"], self._agreed)
+        there, own = content.get("backend"), self.computation.backend
+        if there is not None and there != own:  # whose last digits differ
+            write = "False" if there == "eager" else f'"{there}"'
+            raise ValueError(
+                f"{checkpoint}: this training is computed by {own}, the checkpoint by {there!s:.60}: "
+                f"write compile={write} to go on with the same bits"
+            )
+        if content.get("microgradlike", _version()) != _version():
+            self._say(
+                f"The checkpoint is of microgradlike {content['microgradlike']!s:.60}, and this is "
+                f"{_version()}: the last digits may differ."
+            )
         try:
             # A schedule, a callback, or the training before it in this process may have changed the rate.
             saved = content if content["version"] == 1 else content["training"]
@@ -728,6 +748,12 @@ class _Training:
             raise ValueError(f"{checkpoint}: {error}") from None
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"{checkpoint}: this checkpoint is damaged: {error}") from None
+
+
+def _version() -> str:
+    import microgradlike
+
+    return microgradlike.__version__
 
 
 def _is_true(answer: Any) -> bool:
