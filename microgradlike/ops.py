@@ -205,7 +205,9 @@ def _monomial(c: float, a: float, b: float, k: float) -> float:
     if c == 0:
         return 0.0
     if a == 0:
-        return c if exponent == 0 else 0.0 if exponent > 0 else c * math.inf
+        if exponent > 0:
+            return 0.0
+        return c if exponent == 0 else c * math.inf
     if a < 0:
         if b % 1 != 0 or k % 1 != 0:
             return math.nan
@@ -281,13 +283,12 @@ def _sum(*terms: float) -> float:
 
 def _wide_sum(weights: Sequence[float], inputs: Sequence[float]) -> float:
     # Σ weight·input where a product, or a sum on the way, is too large: mantissas and exponents apart.
-    products = [*map(operator.mul, weights, inputs)]
-    if not all(map(math.isfinite, (*weights[: len(inputs)], *inputs))):
-        return functools.reduce(operator.add, products)
+    if not all(map(math.isfinite, (*weights, *inputs))):
+        total: float = functools.reduce(operator.add, map(operator.mul, weights, inputs))
+        return total
     pairs = [(math.frexp(a), math.frexp(b)) for a, b in zip(weights, inputs)]
     top = max(i + j for (_, i), (_, j) in pairs)
-    total = math.fsum(math.ldexp(a * b, i + j - top) for (a, i), (b, j) in pairs)
-    return _ldexp(total, top)
+    return _ldexp(math.fsum(math.ldexp(a * b, i + j - top) for (a, i), (b, j) in pairs), top)
 
 
 def _ldexp(mantissa: float, exponent: int) -> float:
@@ -537,6 +538,10 @@ def _xlogy(x: Any, y: Any) -> Any:
     return x * log(where(zero, 1.0, y))
 
 
+def _sinc_partials(out: Any, a: Any) -> tuple[Any]:
+    return (sinc_derivative(1)(a),)
+
+
 def _clip(a: float, low: float, high: float) -> float:
     return _minimum(_maximum(a, low), high)
 
@@ -628,6 +633,7 @@ sign: Op
 greater: Op
 where: Op
 quotient: Op
+share: Op
 monomial: Op
 monomial_log: Op
 power_log: Op
@@ -744,7 +750,7 @@ logit     = _row("logit",     _logit, _logit_partials, composed=True)
 logaddexp = _row("logaddexp", logsumexp, _logaddexp_partials, composed=True)
 xlogy     = _row("xlogy",     _xlogy, lambda out, x, y: (log_or_limit(y), share(x, y)), "x·log", "[0*]·log([1])", r"[0*] \cdot \log\left([1]\right)", binding="*", composed=True)
 square    = _row("square",    lambda a: a * a, lambda out, a: (2.0 * a,), "x²", "[0!]²", "[0!]^{2}", binding="^")
-sinc      = _row("sinc",      lambda a: _sinc(a, 0), lambda out, a: (sinc_derivative(1)(a),), composed=True)
+sinc      = _row("sinc",      lambda a: _sinc(a, 0), _sinc_partials, composed=True)
 
 # Losses: one equation in a text, one node here. The first is the document's, of any number of predictions.
 half_squared_error   = _row("half_squared_error",   _half_squared_error,   _half_squared_error_partials, "½(y−t)²",
