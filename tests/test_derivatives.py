@@ -177,13 +177,7 @@ def test_other_powers_to_the_fourth_order(exponent: float) -> None:
 
 SPECIAL = (0.0, 1.0, -1.0, 0.5, 0.3, 2.0, -0.7)
 #: The rows with kinks, whose numbers there stand in KINKS or in `oracles.CONVENTIONS`.
-KINKED = {row for row, *_ in KINKS} | {
-    ops.share,
-    ops.quotient,
-    ops.monomial,
-    ops.monomial_log,
-    ops.power_log,
-}
+KINKED = {row for row, *_ in KINKS} | {ops.share, ops.quotient}
 
 
 def special_points(op: Op) -> list[tuple[float, ...]]:
@@ -191,13 +185,10 @@ def special_points(op: Op) -> list[tuple[float, ...]]:
         return [(x, campaign.result_for(op)(x)) for x in SPECIAL]
     if op is ops.cross_entropy:
         return [(*zs, t) for zs in itertools.product(SPECIAL, repeat=2) for t in (0.0, 1.0)]
-    if op in {ops.monomial, ops.monomial_log}:
-        return [
-            (2.0, a, b, *[1.0] * (1 if op is ops.monomial else 2))
-            for a, b in itertools.product(SPECIAL, repeat=2)
-        ]
-    domain = DOMAINS.get(op.name)
     points = itertools.product(SPECIAL, repeat=min(op.arity or 2, 3))
+    if op in {ops.monomial, ops.monomial_log}:
+        points = ((2.0, a, b, *[1.0] * (1 if op is ops.monomial else 2)) for _, a, b in points)
+    domain = DOMAINS.get(op.name)
     return [xs for xs in points if domain is None or domain(*xs)]
 
 
