@@ -44,6 +44,7 @@ import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from numbers import Complex, Real
 from typing import Any
 from weakref import WeakValueDictionary
@@ -282,20 +283,15 @@ def _sum(*terms: float) -> float:
 
 
 def _wide_sum(weights: Sequence[float], inputs: Sequence[float]) -> float:
-    # Σ weight·input where a product, or a sum on the way, is too large: mantissas and exponents apart.
+    # Σ weight·input where a product, or a sum on the way, is too large: without any rounding but the last.
     if not all(map(math.isfinite, (*weights, *inputs))):
         total: float = functools.reduce(operator.add, map(operator.mul, weights, inputs))
         return total
-    pairs = [(math.frexp(a), math.frexp(b)) for a, b in zip(weights, inputs)]
-    top = max(i + j for (_, i), (_, j) in pairs)
-    return _ldexp(math.fsum(math.ldexp(a * b, i + j - top) for (a, i), (b, j) in pairs), top)
-
-
-def _ldexp(mantissa: float, exponent: int) -> float:
+    exact = functools.reduce(operator.add, (Fraction(a) * Fraction(b) for a, b in zip(weights, inputs)))
     try:
-        return math.ldexp(mantissa, exponent)
+        return float(exact)
     except OverflowError:
-        return math.copysign(math.inf, mantissa)
+        return math.inf if exact > 0 else -math.inf
 
 
 def _mean(*operands: float) -> float:
@@ -319,7 +315,10 @@ def _wide_prod(operands: Sequence[float]) -> float:
         part, power = math.frexp(operand)
         mantissa, more = math.frexp(mantissa * part)
         exponent += power + more
-    return _ldexp(mantissa, exponent)
+    try:
+        return math.ldexp(mantissa, exponent)
+    except OverflowError:
+        return math.copysign(math.inf, mantissa)
 
 
 def _dot(*operands: float) -> float:
@@ -526,7 +525,8 @@ def _hardtanh(a: float) -> float:
 
 def _logit(p: Any) -> Any:
     # log(p / (1 − p)), which around ½ is 2·artanh(2p − 1)
-    return where(greater(0.25, abs(p - 0.5)), 2 * atanh(2 * p - 1), log(p) - log1p(-p))
+    near = greater(0.25, abs(p - 0.5))
+    return where(near, 2 * atanh(where(near, 2 * p - 1, 0.0)), log(p) - log1p(-p))
 
 
 def _logit_partials(out: Any, p: Any) -> tuple[Any]:
