@@ -5,8 +5,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from campaigns import derivatives as campaign
 import pytest
+from campaigns import derivatives as campaign
 from campaigns.derivatives import ROWS, Point
 from oracles import DOMAINS, convention, derivative, oracle
 

@@ -147,7 +147,7 @@ STATED: dict[str, Callable[..., Any]] = {
     "mod": lambda a, b: _any_nan(a, b) or (a % b if math.inf in (abs(a), abs(b)) and b else None),
     "floor_div": _floor_div,
     "share": lambda a, b: _any_nan(a, b) if a else a,
-    "xlogy": lambda x, y: 0.0 if x == 0 and y == y else _any_nan(x, y),  # noqa: PLR0124
+    "xlogy": lambda x, y: 0.0 if x == 0 and y == y else _any_nan(x, y),
     # What stands on the other side does not matter.
     "leaky_relu": lambda a, slope: a if a > 0 else _any_nan(a, slope),
     "elu": lambda a, alpha: a if a > 0 else _any_nan(a, alpha),
