@@ -24,7 +24,6 @@ from microgradlike.examine import (
     Unit,
     as_list,
     examples,
-    kept,
     name_of,
     shape_of,
     short,
@@ -32,6 +31,7 @@ from microgradlike.examine import (
 from microgradlike.nn import MLP, Module
 from microgradlike.optim import Optimizer
 from microgradlike.receipts import Receipted
+from microgradlike.transaction import Unchanged
 
 # Where a finding begins; a test counts how rarely new networks come that far.
 _DEAD = 0.25  # the share of a layer's neurons; a single dead one of eight is common in new networks
@@ -186,7 +186,8 @@ def diagnose(
     rate = None if lr is None else real(lr)
     if rate is not None and not 0 < rate < math.inf:
         raise ValueError(f"lr is {rate:g}: a learning rate is a finite number above 0, such as 0.1")
-    with kept(model.parameters()):
+    before = Unchanged(model.parameters())
+    with before, before:
         seen = Seen(model, examples(data), loss, rate, optimizer)
         found = [Finding(kind, text) for kind, find in _FINDINGS.items() for text in find(seen)]
         loss_value = seen.mean_loss * seen.scale
@@ -247,7 +248,7 @@ def _targets_out_of_range(seen: Seen) -> Iterator[str]:
         i, t = wrong[0]
         yield (
             f"Targets are out of range, {len({i for i, _ in wrong})} of {len(seen.rows)}, first that of "
-            f"rows[{i}], {short(t) if isinstance(t, float) else t}: {why}. No training can meet them, "
+            f"rows[{i}], {t if isinstance(t, list) else short(float(t))}: {why}. No training can meet them, "
             f"and trying drives the weights off. Instead, {remedy}."
         )
 
@@ -266,9 +267,9 @@ def _probabilities_for_logits(seen: Seen) -> Iterator[str]:
     else:
         twice = "a softmax itself"
     yield (
-        f"The outputs are probabilities, made by a {ending}, but {loss} takes logits and applies "
-        f"{twice}. Of numbers between 0 and 1 that makes probabilities which are never near 0 or 1, so the loss stays "
-        f"high and its gradient small. Instead, {instead}."
+        f"The outputs are probabilities, made by a {ending}, but {loss} takes logits and applies {twice}. "
+        "Of numbers between 0 and 1 that makes probabilities which are never near 0 or 1, so the loss "
+        f"stays high and its gradient small. Instead, {instead}."
     )
 
 

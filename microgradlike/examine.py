@@ -9,8 +9,8 @@ import functools
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, NamedTuple, TypeAlias
 
 from microgradlike import losses, ops
@@ -21,6 +21,7 @@ from microgradlike.label import visible
 from microgradlike.nn import ACTIVATIONS, MLP, Neuron
 from microgradlike.optim import SGD, Optimizer
 from microgradlike.training.objective import SQUARED, objective_of
+from microgradlike.transaction import Unchanged
 
 Loss: TypeAlias = Callable[[Any, Any], Value]
 
@@ -68,17 +69,6 @@ def examples(data: Any) -> Table:
     if len(table.rows) != len(table.targets) or not table.rows:
         raise ValueError(f"there are {len(table.rows)} rows and {len(table.targets)} targets")
     return table
-
-
-@contextmanager
-def kept(parameters: Sequence[Value]) -> Iterator[None]:
-    """Whatever happens within, the parameters are as before after it."""
-    before = [(parameter, parameter.data, parameter.grad) for parameter in parameters]
-    try:
-        yield
-    finally:
-        for parameter, data, grad in before:
-            parameter.data, parameter.grad = data, grad
 
 
 class _Shape(NamedTuple):
@@ -297,7 +287,8 @@ class Seen:
         count = max(FEW, min(_TRIAL_EXAMPLES, _TRIAL_WORK // len(self.parameters)))
         rows, targets = self._prepared.rows[:count], self._prepared.targets[:count]
         means: list[float] = []
-        with kept(self.parameters):
+        before = Unchanged(self.parameters)
+        with before, before:
             optimizer = self._twin(rate)
             while len(means) <= steps:
                 is_last = len(means) == steps

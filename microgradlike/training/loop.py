@@ -417,6 +417,8 @@ class _Training:
         self.eager = [
             Eager(objective, self.optimizer, leaves, t, rows) for t, rows in zip(self.tables, numbers)
         ]
+        self.own_code = False  # whether the model or the loss is the user's code
+        self.agreed: Any = None  # when compiled code was last seen to be right
         #: Whether user's code runs between two gradients, and may change what the model computes.
         self.is_watched = not all(map(is_ours, self._between()))
         self.own_optimizer = not is_ours(type(self.optimizer))
@@ -447,9 +449,15 @@ class _Training:
             saved: what is in it, to go on from.
         """
         own_code = not (is_our_network(self.state.model) and (loss is None or is_ours(loss)))
-        self.is_watched = self.is_watched or own_code
+        self.own_code = own_code
         self.computation = Computation(
-            self.eager, self.tables, self.optimizer, compile, self.batch_size, own_code
+            self.eager,
+            self.tables,
+            self.optimizer,
+            compile,
+            self.batch_size,
+            own_code,
+            saved.get("backend") if saved else None,
         )
         self.history.backend = self.computation.backend
         if self.computation.reason:
@@ -490,6 +498,7 @@ class _Training:
         while len(history) < self.settings.epochs and not history.rule:
             if self.schedule:
                 self.optimizer.lr = _rate(self.schedule(len(history)), len(history))
+            self._check_agreement()
             if not self._epoch(started):
                 return
             state.commit()
@@ -515,7 +524,7 @@ class _Training:
             start = self.state.snapshot()
         losses, norms = [], []
         for step, indices in enumerate(self._batches(len(self.history))):
-            if step == 0 or self.own_optimizer:
+            if step and self.own_optimizer:
                 self._check_agreement()
             loss, norm = self._gradient(indices)
             if self.history.rule:
@@ -644,17 +653,25 @@ class _Training:
     def _check_agreement(self) -> None:
         """Go on without compiled code if the user's code computes something else now.
 
-        It is called wherever user's code has run since the last gradient: so all until now were right.
+        It is asked wherever user's code has run since the last gradient. Where only the model and the loss
+        are the user's, which change nothing when they are called, it is asked in the epochs 1, 2, 3, 5, 9
+        and so on, doubling: if they disagree after all, the training goes back to the last of these.
         """
-        if not self.is_watched:
+        epoch = len(self.history)
+        doubling = epoch & (epoch - 1) == 0
+        if not self.is_watched and not (self.own_code and (doubling or self.agreed is None)):
             return
         try:
-            self.computation.check(len(self.history))
+            self.computation.check(epoch)
+            self.agreed = self.state.mark()
         except DisagreementError as error:
             if self.computation.insists:
                 raise RuntimeError(
                     f"the compiled code does not fit any more: {error}. Write compile=False"
                 ) from None
+            if not self.is_watched and self.agreed:
+                self.state.return_to(self.agreed)
+                self.bar.update(len(self.history) - epoch)
             self.computation.go_eager(str(error))
             self.history.backend = "eager"
             self._say(
@@ -693,6 +710,8 @@ class _Training:
         content = {
             "settings": self._agreed,
             "lr": self.given["lr"],
+            "backend": self.history.backend,
+            "microgradlike": _version(),
             "task": model.task.state_dict(),
             "units": model.units.state_dict() if model.units else None,
             **self.state.state_dict(),
@@ -702,6 +721,18 @@ class _Training:
     def _load(self, checkpoint: str | os.PathLike[str], content: dict[str, Any]) -> None:
         """Go on from what was in a checkpoint; on an error, nothing has changed."""
         checkpoints.check_settings(checkpoint, content["settings"], self._agreed)
+        there, own = content.get("backend"), self.computation.backend
+        if there is not None and there != own:  # whose last digits differ
+            write = "False" if there == "eager" else f'"{there}"'
+            raise ValueError(
+                f"{checkpoint}: this training is computed by {own}, the checkpoint by {there!s:.60}: "
+                f"write compile={write} to go on with the same bits"
+            )
+        if content.get("microgradlike", _version()) != _version():
+            self._say(
+                f"The checkpoint is of microgradlike {content['microgradlike']!s:.60}, and this is "
+                f"{_version()}: the last digits may differ."
+            )
         try:
             # A schedule, a callback, or the training before it in this process may have changed the rate.
             saved = content if content["version"] == 1 else content["training"]
@@ -717,6 +748,12 @@ class _Training:
             raise ValueError(f"{checkpoint}: {error}") from None
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"{checkpoint}: this checkpoint is damaged: {error}") from None
+
+
+def _version() -> str:
+    import microgradlike
+
+    return microgradlike.__version__
 
 
 def _is_true(answer: Any) -> bool:
