@@ -246,9 +246,10 @@ def _targets_out_of_range(seen: Seen) -> Iterator[str]:
         )
     if wrong := [(i, t) for i, t in targets if not fits(t)]:
         i, t = wrong[0]
+        target = t if isinstance(t, list) else short(float(t))
         yield (
             f"Targets are out of range, {len({i for i, _ in wrong})} of {len(seen.rows)}, first that of "
-            f"rows[{i}], {t if isinstance(t, list) else short(float(t))}: {why}. No training can meet them, "
+            f"rows[{i}], {target}: {why}. No training can meet them, "
             f"and trying drives the weights off. Instead, {remedy}."
         )
 
