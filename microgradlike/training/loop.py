@@ -709,7 +709,9 @@ class _Training:
 
     def _load(self, checkpoint: str | os.PathLike[str], content: dict[str, Any]) -> None:
         """Go on from what was in a checkpoint; on an error, nothing has changed."""
-        checkpoints.check_settings(checkpoint, content["settings"], self._agreed)
+        checkpoints.check_settings(
+            checkpoint, content["settings"], self._agreed, old=content["version"] == 1
+        )
         there, own = content.get("backend"), self.computation.backend
         if there is not None and there != own:  # whose last digits differ
             write = "False" if there == "eager" else f'"{there}"'
