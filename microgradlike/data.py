@@ -248,8 +248,8 @@ def _narrowed(
         for i, cell in enumerate(cells[width:], width + 1):
             if cell.strip():
                 raise ValueError(
-                    f"{path}, line {line}, column {i}: it holds {cell.strip()!r:.60}, where the first lines "
-                    "have nothing"
+                    f"{path}, line {line}, column {i}: it holds {cell.strip()!r:.60}, where the first "
+                    "lines have nothing"
                 )
         yield line, cells[:width]
 

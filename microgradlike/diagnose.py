@@ -238,8 +238,8 @@ def _probabilities_for_logits(seen: Seen) -> Iterator[str]:
         twice = "a softmax itself"
     yield (
         f"The outputs are probabilities, made by a {ending}, but {loss} takes logits and applies {twice}. "
-        "Of numbers between 0 and 1 that makes probabilities which are never near 0 or 1, so the loss stays "
-        f"high and its gradient small. Instead, {instead}."
+        "Of numbers between 0 and 1 that makes probabilities which are never near 0 or 1, so the loss "
+        f"stays high and its gradient small. Instead, {instead}."
     )
 
 

@@ -263,7 +263,7 @@ def as_table(data: Any) -> Table:
     """What holds examples, as a table: (X, t), or pairs [(x, t), …], or a table, which stays as it is.
 
     X has a row for each example: lists, an array, or a frame, whose columns name the features. t has its
-    target: words become classes; whole numbers from 0 on stay as they are, since they may be indices of
+    target: words become classes; whole numbers from 0 on, or −1 and 1, stay as they are, since they may be
     classes; other numbers become floats, and rows of several numbers lists of floats.
 
     Raises:
@@ -448,7 +448,8 @@ def _targets(t: Any) -> tuple[list[Any], list[Any], str]:
         classes = in_order(texts)
         indices = {text: i for i, text in enumerate(classes)}
         return [indices[text] for text in texts], classes, name
-    if all(isinstance(target, int) and target >= 0 for target in targets):
+    whole = all(isinstance(target, int) for target in targets)
+    if whole and (min(targets, default=0) >= 0 or {*targets} == {-1, 1}):
         return [int(target) for target in targets], [], name
     return [_float(target, f"row {i} of t") for i, target in enumerate(targets)], [], name
 

@@ -34,7 +34,7 @@ FLOORS = [
         "compile.rows",
         "compile.vector",
     },
-    {"compile.arrays", "compile.onehot"},
+    {"compile.arrays", "compile.onehot", "compile.tails"},
     {"compile.places", "compile.jax", "compile.llvm"},
     {"compile.numpy"},
     {"compile.program"},

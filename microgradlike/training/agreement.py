@@ -13,7 +13,7 @@ from typing import Any
 from microgradlike.compile.trace import signature, trace
 from microgradlike.engine import topological_order
 from microgradlike.nn import MLP, Layer, Module, Neuron
-from microgradlike.training.surroundings import Surroundings, random_generators
+from microgradlike.training.surroundings import Surroundings, global_generators, random_generators
 
 
 def is_ours(thing: Any) -> bool:
@@ -61,13 +61,13 @@ class Traces:
 
     def __init__(self, function: Callable[..., Any], example: Sequence[Any], code: Sequence[Any]) -> None:
         self._function, self._code = function, code
-        self._generators = random_generators() if code else []
-        before = Surroundings(code, self._generators)
+        generators = random_generators() if code else []
+        before = Surroundings(code, generators)
         if before.iterator:
             raise DisagreementError(f"it has an iterator, {before.iterator}, which a call may move on")
         try:
             first, inputs, _ = trace(function, example)  # a first call may set something up
-            with self.unchanged():
+            with self.unchanged(generators):
                 second, others, _ = trace(function, example)
             again = {*topological_order(second)}
             self.size = len(topological_order(first))
@@ -81,13 +81,16 @@ class Traces:
             raise
 
     @contextmanager
-    def unchanged(self) -> Iterator[None]:
+    def unchanged(self, generators: Sequence[Any] = ()) -> Iterator[None]:
         """Calls of the user's code that must change nothing; if they do, or fail, it is put back.
+
+        Args:
+            generators: random generators that are looked at, too.
 
         Raises:
             DisagreementError: something has changed.
         """
-        before = Surroundings(self._code, self._generators)
+        before = Surroundings(self._code, generators or (global_generators() if self._code else ()))
         try:
             yield
             if change := before.change():

@@ -417,6 +417,8 @@ class _Training:
         self.eager = [
             Eager(objective, self.optimizer, leaves, t, rows) for t, rows in zip(self.tables, numbers)
         ]
+        self.own_code = False  # whether the model or the loss is the user's code
+        self.agreed: Any = None  # when compiled code was last seen to be right
         #: Whether user's code runs between two gradients, and may change what the model computes.
         self.is_watched = not all(map(is_ours, self._between()))
         self.own_optimizer = not is_ours(type(self.optimizer))
@@ -447,7 +449,7 @@ class _Training:
             saved: what is in it, to go on from.
         """
         own_code = not (is_our_network(self.state.model) and (loss is None or is_ours(loss)))
-        self.is_watched = self.is_watched or own_code
+        self.own_code = own_code
         self.computation = Computation(
             self.eager,
             self.tables,
@@ -496,6 +498,7 @@ class _Training:
         while len(history) < self.settings.epochs and not history.rule:
             if self.schedule:
                 self.optimizer.lr = _rate(self.schedule(len(history)), len(history))
+            self._check_agreement()
             if not self._epoch(started):
                 return
             state.commit()
@@ -521,7 +524,7 @@ class _Training:
             start = self.state.snapshot()
         losses, norms = [], []
         for step, indices in enumerate(self._batches(len(self.history))):
-            if step == 0 or self.own_optimizer:
+            if step and self.own_optimizer:
                 self._check_agreement()
             loss, norm = self._gradient(indices)
             if self.history.rule:
@@ -650,17 +653,25 @@ class _Training:
     def _check_agreement(self) -> None:
         """Go on without compiled code if the user's code computes something else now.
 
-        It is called wherever user's code has run since the last gradient: so all until now were right.
+        It is asked wherever user's code has run since the last gradient. Where only the model and the loss
+        are the user's, which change nothing when they are called, it is asked in the epochs 1, 2, 3, 5, 9
+        and so on, doubling: if they disagree after all, the training goes back to the last of these.
         """
-        if not self.is_watched:
+        epoch = len(self.history)
+        doubling = epoch & (epoch - 1) == 0
+        if not self.is_watched and not (self.own_code and (doubling or self.agreed is None)):
             return
         try:
-            self.computation.check(len(self.history))
+            self.computation.check(epoch)
+            self.agreed = self.state.mark()
         except DisagreementError as error:
             if self.computation.insists:
                 raise RuntimeError(
                     f"the compiled code does not fit any more: {error}. Write compile=False"
                 ) from None
+            if not self.is_watched and self.agreed:
+                self.state.return_to(self.agreed)
+                self.bar.update(len(self.history) - epoch)
             self.computation.go_eager(str(error))
             self.history.backend = "eager"
             self._say(

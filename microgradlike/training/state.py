@@ -103,6 +103,15 @@ class State:
     def last(self) -> Snapshot:
         return self._whole[0]
 
+    def mark(self) -> tuple[Snapshot, Best, Best, float]:
+        """The training after the last whole epoch, for `return_to`."""
+        return self._whole
+
+    def return_to(self, mark: tuple[Snapshot, Best, Best, float]) -> None:
+        """Forget what came after an epoch that was marked."""
+        self._whole = mark
+        self.roll_back()
+
     def roll_back(self) -> None:
         """Forget what came after the last whole epoch; where that is interrupted, it is done again."""
         last, best, best_validation, ceiling = self._whole

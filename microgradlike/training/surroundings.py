@@ -108,6 +108,13 @@ def random_generators() -> list[Any]:
     return [thing for thing in gc.get_objects() if type(thing) in kinds]
 
 
+def global_generators() -> list[Any]:
+    """Python's and numpy's own, which functions such as `random.random` draw from."""
+    numpy_random = sys.modules.get("numpy.random")
+    python: random.Random = vars(random)["_inst"]
+    return [python, numpy_random.mtrand._rand] if numpy_random else [python]
+
+
 def _with_subclasses(kind: type) -> set[type]:
     return {kind}.union(*map(_with_subclasses, kind.__subclasses__()))
 
