@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from microgradlike.engine import NOT_COMPUTED, Value
-from microgradlike.notation import visible as visible  # noqa: PLC0414  # for who writes boxes
 from microgradlike.naming import numbered, parts
+from microgradlike.notation import visible as visible  # noqa: PLC0414  # for who writes boxes
 
 FONT = "Helvetica"
 #: Lines stand on the page itself: a grey that shows on white and on black.

@@ -4,7 +4,6 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-
 #: Letters of a name in code: some compilers cut what is longer, and then take two names for one.
 _LONGEST = 60
 
