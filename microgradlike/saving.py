@@ -50,13 +50,18 @@ def read(path: str | os.PathLike[str], kind: str, versions: Container[Any]) -> d
         OSError: the file cannot be read.
     """
     try:
+        pieces, length = [], 0
         with Path(path).open(encoding="utf-8-sig") as file:
-            text = file.read(_LONGEST + 1)
-        if len(text) > _LONGEST:
-            raise ValueError(f"{path}: this is no {_noun(kind)}: it is longer than {_LONGEST:,} letters")
+            while piece := file.read(2**20):
+                pieces.append(piece)
+                length += len(piece)
+                if length > _LONGEST:
+                    raise ValueError(
+                        f"{path}: this is no {_noun(kind)}: it is longer than {_LONGEST:,} letters"
+                    )
     except UnicodeDecodeError:
         raise ValueError(f"{path}: this is no {_noun(kind)}: it is not UTF-8 text") from None
-    return parse(text, path, kind, versions)
+    return parse("".join(pieces), path, kind, versions)
 
 
 def parse(text: str, path: str | os.PathLike[str], kind: str, versions: Container[Any]) -> dict[str, Any]:
