@@ -521,14 +521,15 @@ def record(op: Op, parents: tuple[Value, ...], name: str = "") -> Value:
     """
     forward = op.forward
     evaluation: tuple[float, ...]
+    n = len(parents)
     try:
-        if len(parents) == 1:  # the last branch does for all; one and two operands take less time so
+        if n == 1:  # the last branch does for all; one and two operands take less time so
             number = parents[0].data
             if type(number) is not float:
                 number = _checked(parents[0])
             out = forward(number)
             evaluation = (out, number)
-        elif len(parents) == 2:
+        elif n == 2:
             left, right = parents
             a, b = left.data, right.data
             if type(a) is not float or type(b) is not float:

@@ -258,11 +258,14 @@ def _pairs(loss: str, predictions: Any, targets: Any) -> list[tuple[Value, Value
 
 def _predictions_and_targets(loss: str, predictions: Any, targets: Any) -> tuple[list[Value], list[Value]]:
     """Both as lists of Values that the loss takes; a target that is a plain number is an input named t."""
-    predictions, targets = _listed(predictions), _listed(targets)
-    lists = _is_list(predictions), _is_list(targets)
+    if type(predictions) is Value and type(targets) is float:  # the usual case, in less time
+        lists = False, False
+    else:
+        predictions, targets = _listed(predictions), _listed(targets)
+        lists = _is_list(predictions), _is_list(targets)
     if lists == (False, False):
         values = [as_value(predictions)]
-        wanted = [targets if isinstance(targets, Value) else Value(targets, "t")]
+        wanted = as_inputs((targets,), ("t",))
     elif lists != (True, True):
         raise TypeError(
             "predictions and targets must be two numbers or two lists, not one of each: for several "

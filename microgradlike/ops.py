@@ -73,15 +73,13 @@ class Op:
         """Apply it: to plain numbers, which gives a number, or where a Value is among them, a Value."""
         others = False
         for operand in operands:
-            if not isinstance(operand, float):
+            if type(operand) is not float:
                 if hasattr(operand, "apply"):
                     return operand.apply(self, operands)
                 others = True
         try:
-            if (
-                others
-            ):  # first, since numpy's whole numbers go round where they are too large for their type
-                return float(self.forward(*map(real, operands)))
+            if others:  # numpy's whole numbers would go round where they are too large for their type
+                operands = tuple(map(real, operands))
             return float(self.forward(*operands))
         except (TypeError, ValueError, ArithmeticError) as error:
             raise type(error)(self._refusal(operands, error)) from None

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -185,7 +185,7 @@ def special_points(op: Op) -> list[tuple[float, ...]]:
         return [(x, campaign.result_for(op)(x)) for x in SPECIAL]
     if op is ops.cross_entropy:
         return [(*zs, t) for zs in itertools.product(SPECIAL, repeat=2) for t in (0.0, 1.0)]
-    points = itertools.product(SPECIAL, repeat=min(op.arity or 2, 3))
+    points: Iterable[tuple[float, ...]] = itertools.product(SPECIAL, repeat=min(op.arity or 2, 3))
     if op in {ops.monomial, ops.monomial_log}:
         points = ((2.0, a, b, *[1.0] * (1 if op is ops.monomial else 2)) for _, a, b in points)
     domain = DOMAINS.get(op.name)

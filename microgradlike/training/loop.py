@@ -545,8 +545,11 @@ class _Training:
             if self.own_optimizer:
                 self._check_agreement()
             self._note(loss, ops.mean(*norms), start, started)
-        changes = map(abs, map(sub, self.state.numbers(), start.numbers))
-        self.history.changes[-1] = math.fsum(changes) / len(self.parameters)
+        changes = [*map(abs, map(sub, self.state.numbers(), start.numbers))]
+        try:
+            self.history.changes[-1] = math.fsum(changes) / len(changes)
+        except OverflowError:  # of numbers next to the largest; `mean` knows how
+            self.history.changes[-1] = ops.mean(*changes)
         if self.batch_size < self.n:
             self._ask()
         return True
