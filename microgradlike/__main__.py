@@ -15,11 +15,11 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 import microgradlike
 from microgradlike import losses
+from microgradlike.arguments import check_files
 from microgradlike.data import Table, read_csv, xor
 from microgradlike.draw import draw
 from microgradlike.engine import Value
@@ -57,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="plain")
     try:
         args = parser.parse_args(arguments)
+        check_files(arguments[0], args)
         code = int(args.run(args))
         print(end="", flush=True)
     except BrokenPipeError:  # the reader has seen enough, as in `microgradlike | head`
@@ -64,6 +65,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except (ValueError, OSError, RuntimeError) as error:  # a RuntimeError: the program that draws failed
         print("microgradlike: " + visible(" ".join(_sentence(error).split())), file=sys.stderr)
+        return 2
+    except MemoryError:
+        print(
+            "microgradlike: there is not enough memory for this: take fewer examples, or a smaller network",
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
         print("microgradlike: interrupted", file=sys.stderr)
@@ -122,6 +129,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     )
     train.set_defaults(run=train_command)
     add = train.add_argument
+    add("--force", action="store_true", help="replace a file that is something else, or read-only")
     add("file", nargs="?", help="a CSV file of numbers; without it, the four examples of XOR")
     add(
         "--target", metavar="COLUMN", default="-1", help="the target: name, or number from 0; default: last"
@@ -189,6 +197,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     )
     predict.set_defaults(run=predict_command)
     add = predict.add_argument
+    add("--force", action="store_true", help="replace a file that is something else, or read-only")
     add("model", help="a network that train --save wrote")
     add("file", help="a CSV file")
     add("--header", choices=["auto", "yes", "no"], default="auto", help="does line 1 name the columns?")
@@ -200,7 +209,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
         description="Say how often a saved network is right about a CSV file, and what it mistakes for "
         "what; or, where targets are numbers, how far it is off.",
     )
-    evaluate.set_defaults(run=evaluate_command)
+    evaluate.set_defaults(run=evaluate_command, force=False)
     add = evaluate.add_argument
     add("model", help="a network that train --save wrote")
     add("file", help="a CSV file, with the targets")
@@ -218,6 +227,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     )
     draw.set_defaults(run=draw_command)
     add = draw.add_argument
+    add("--force", action="store_true", help="replace a file that is something else, or read-only")
     add("-o", "--output", metavar="FILE", default="net.svg", help=".svg, .png or .gv; default: net.svg")
     add("--load", metavar="FILE", help="a network that train --save wrote")
     add("--inputs", metavar="X,…,X", type=_numbers, help="draw the computation for these inputs")
@@ -234,6 +244,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     )
     step.set_defaults(run=step_command)
     add = step.add_argument
+    add("--force", action="store_true", help="replace a file that is something else, or read-only")
     add("--load", metavar="FILE", help="a network that train --save wrote")
     add("--inputs", metavar="X,…,X", type=_numbers, help="the example's inputs; default: 1,1")
     add("--target", metavar="T,…,T", type=_numbers, help="its target; default: 0")
@@ -320,18 +331,6 @@ def train_command(args: argparse.Namespace) -> int:
     examples, held_out = table.split(args.validation, args.seed) if args.validation else (table, None)
     if args.file and not args.load:  # what is shown before the training has the units of the training
         network.units = Units.of(examples.rows, [] if problem.classes else examples.targets)
-    for path, option in (
-        (args.save, "--save"),
-        (args.picture, "--picture"),
-        (args.checkpoint, "--checkpoint"),
-    ):
-        if path:
-            _check_writable(path, args.file, option)
-    if args.checkpoint:
-        _check_apart(args.checkpoint, "--checkpoint", {"--save": args.save, "--load": args.load})
-    if args.picture:
-        _check_apart(args.picture, "--picture", {"--save": args.save, "--load": args.load})
-        _check_drawable(args.picture)
     about = f"classes: {_some(problem.classes)}" if problem.classes else f"target: {visible(table.target)}"
     print(
         f"Data: {visible(table.source)}; {len(table)} examples; inputs: {_some(table.features)}; {about}."
@@ -390,14 +389,14 @@ def train_command(args: argparse.Namespace) -> int:
             f"{_advice(network)}"
         )
     if args.save:
-        network.save(args.save)
+        network.save(args.save, force=args.force)
         print(f"Saved to {args.save}.")
     if args.picture:
         network.zero_grad()
         loss = problem.goal.loss(network(last[0]), last[1])
         loss.name = "L"
         loss.backward()
-        path = draw(loss).render(args.picture)
+        path = draw(loss).render(args.picture, force=args.force)
         print(
             f"The example x = {_plain(last[0])}, t = {_plain(last[1])} after training is drawn in {path}."
         )
@@ -490,34 +489,6 @@ def _show_predictions(network: MLP, table: Table) -> int:
 _SHOWN = 6
 
 
-def _check_writable(path: str, data: str | None, option: str) -> None:
-    """Refuse, before the training, a place where nothing could be written after it."""
-    target = Path(path)
-    if target.is_dir():
-        raise ValueError(f"{path}: this is a directory; {option} needs the name of a file")
-    if data and target.exists() and target.samefile(data):
-        raise ValueError(f"{path}: this is the data; {option} needs another file")
-    if not target.absolute().parent.is_dir():
-        raise ValueError(f"{path}: there is no directory {target.absolute().parent}")
-
-
-def _check_apart(path: str, option: str, others: dict[str, str | None]) -> None:
-    """Refuse to write over a network that another option names."""
-    for other, file in others.items():
-        if file and Path(path).resolve() == Path(file).resolve():
-            raise ValueError(f"{path}: {other} names this file, too; {option} needs another one")
-
-
-def _check_drawable(path: str) -> None:
-    """Refuse, before the training, an image that could not be made after it."""
-    from microgradlike.picture import RendererNotFound, find_program, format_of
-
-    try:
-        find_program(format_of(path))
-    except RendererNotFound as error:
-        raise ValueError(f"{path}: {error}") from None
-
-
 # ── predict, evaluate ─────────────────────────────────────────────────────────────────────────────────
 
 
@@ -535,9 +506,7 @@ def predict_command(args: argparse.Namespace) -> int:
             [*map(_short, row), *(map(_short, said) if isinstance(said, list) else [_short(said)])]
         )
     if args.output:
-        _check_writable(args.output, args.file, "--output")
-        _check_apart(args.output, "--output", {"the network": args.model})
-        write_atomically(args.output, text.getvalue())
+        write_atomically(args.output, text.getvalue(), force=args.force)
         print(f"{len(table)} predictions are in {args.output}.", file=_beside(args.output))
     else:
         print(text.getvalue(), end="")
@@ -602,8 +571,6 @@ def _short(thing: Any) -> str:
 def draw_command(args: argparse.Namespace) -> int:
     """Draw a network, or what it computes."""
     network, inputs, target = _example(args)
-    _check_apart(args.output, "--output", {"--load": args.load})
-    _check_drawable(args.output)
     if inputs is None:
         if target:
             raise ValueError("--target needs --inputs")
@@ -617,7 +584,7 @@ def draw_command(args: argparse.Namespace) -> int:
             root = _loss(network, outputs, target)
             root.backward()
         picture = draw(root, detail=args.detail, precision=args.precision)
-    print(f"Drawn in {picture.render(args.output)}: {what}.", file=_beside(args.output))
+    print(f"Drawn in {picture.render(args.output, force=args.force)}: {what}.", file=_beside(args.output))
     return 0
 
 
@@ -646,7 +613,7 @@ def step_command(args: argparse.Namespace) -> int:
         raise ValueError("a saved network needs --inputs and --target")
     cursor = steps(_loss(network, network(inputs), target))
     if args.save:
-        cursor.save(args.save)
+        cursor.save(args.save, force=args.force)
         print(f"Saved to {args.save}: open it in a browser.", file=_beside(args.save))
     elif sys.stdin.isatty() and sys.stdout.isatty():
         _walk(cursor)

@@ -44,7 +44,7 @@ def real(number: Any, each: str = "Value") -> float:
         hint = "give an int or a float"
         try:
             return float(number) if hasattr(number, "__float__") else float(number.__index__())
-        except (AttributeError, TypeError, ValueError):  # as a span of time has it
+        except (AttributeError, TypeError):  # as a span of time raises it
             pass
     kind = type(number).__name__
     raise TypeError(f"a real number is needed, not {number!r:.60} ({kind}): {hint}")

@@ -11,10 +11,11 @@ import csv
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain, pairwise
 from pathlib import Path
 from re import fullmatch, sub
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from microgradlike.table import (
     Table,
@@ -51,6 +52,9 @@ def __dir__() -> list[str]:
 
 _DELIMITERS = ",;\t|"
 _LONGEST_HINT = 40  # letters of a number that is written out
+_LONGEST_LINE = 50_000_000  # letters; what is longer is no table of numbers, or one that was turned
+_MOST_COLUMNS = 1_000_000
+_MOST_LINES = 10_000  # of one row, where cells between quotes have line breaks
 _KNOWN = 1000  # different targets that are kept to be shared, and not looked at twice
 
 
@@ -244,8 +248,8 @@ def _narrowed(
         for i, cell in enumerate(cells[width:], width + 1):
             if cell.strip():
                 raise ValueError(
-                    f"{path}, line {line}, column {i}: it holds {cell.strip()!r:.60}, where the first lines "
-                    "have nothing"
+                    f"{path}, line {line}, column {i}: it holds {cell.strip()!r:.60}, where the first "
+                    "lines have nothing"
                 )
         yield line, cells[:width]
 
@@ -283,33 +287,68 @@ def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, list[str]]]:
     """The rows of the file that are not blank, each with the number of its line."""
     with Path(path).open(encoding="utf-8-sig", newline="") as file:
         try:
-            start: list[str] = []  # up to the first line with something in it: a pipe cannot be wound back
-            for text in file:
-                start.append(text)
-                if text.strip():
+            texts = _texts(path, file)
+            blank, start = 0, ""  # up to the first line with something in it: a pipe cannot be wound back
+            for start in texts:
+                if start.strip():
                     break
-            plain = sub(r'"[^"]*("|$)', "", start[-1]) if start else ""
+                blank += 1
+            plain = sub(r'"[^"]*("|$)', "", start)
             delimiter = max(_DELIMITERS, key=plain.count)
-            if start and (excel := fullmatch(r'"?sep=(.)"?\s*', start[-1])):  # it says so in a line above
-                delimiter, start[-1] = excel[1], "\n"
-            reader = csv.reader(chain(start, file), delimiter=delimiter, skipinitialspace=True)
-            line = 1
+            if excel := fullmatch(r'"?sep=(.)"?\s*', start):  # it says so in a line above
+                delimiter, start = excel[1], "\n"
+            if plain.count(delimiter) >= _MOST_COLUMNS:
+                raise ValueError(
+                    f"{path}, line {blank + 1}: {plain.count(delimiter) + 1:,} cells, where a table has at "
+                    f"most {_MOST_COLUMNS:,} columns: write one example to a line"
+                )
+            pending = _Pending(path, chain([start], texts))
+            reader = csv.reader(pending, delimiter=delimiter, skipinitialspace=True)
+            line = blank + 1
             for cells in reader:
+                last = blank + reader.line_num
+                pending.lines = 0
                 text = "".join(cells)
                 if "\0" in text:
-                    raise ValueError(f"{path}, line {reader.line_num}: a zero byte, which no text has")
-                if reader.line_num > line and "\n" in text.strip():
+                    raise ValueError(f"{path}, line {last}: a zero byte, which no text has")
+                if last > line and "\n" in text.strip():
                     raise ValueError(
-                        f"{path}, line {line}: a quote opens here, and is not closed before line "
-                        f"{reader.line_num}"
+                        f"{path}, line {line}: a quote opens here, and is not closed before line {last}"
                     )
                 if text and not text.isspace():
-                    yield reader.line_num, cells
-                line = reader.line_num + 1
+                    yield last, cells
+                line = last + 1
         except csv.Error as error:
-            raise ValueError(f"{path}, line {reader.line_num}: {error}") from None
+            raise ValueError(f"{path}, line {blank + reader.line_num}: {error}") from None
         except UnicodeDecodeError:
             _refuse_encoding(path)
+
+
+def _texts(path: str | os.PathLike[str], file: TextIO) -> Iterator[str]:
+    """The lines of a file, none of which is longer than memory bears."""
+    for number, text in enumerate(iter(partial(file.readline, _LONGEST_LINE + 1), ""), 1):
+        if len(text) > _LONGEST_LINE:
+            raise ValueError(
+                f"{path}, line {number}: it is longer than {_LONGEST_LINE:,} letters: write one example to "
+                "a line"
+            )
+        yield text
+
+
+class _Pending:
+    """Lines that are counted, since a row may go over many: so many at most."""
+
+    def __init__(self, path: str | os.PathLike[str], texts: Iterator[str]) -> None:
+        self.path, self.texts, self.lines = path, texts, 0
+
+    def __iter__(self) -> Iterator[str]:
+        for text in self.texts:
+            self.lines += 1
+            if self.lines > _MOST_LINES:
+                raise ValueError(
+                    f"{self.path}: a row goes over more than {_MOST_LINES:,} lines: a quote is not closed"
+                )
+            yield text
 
 
 def _refuse_encoding(path: str | os.PathLike[str]) -> NoReturn:

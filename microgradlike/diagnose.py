@@ -23,13 +23,13 @@ from microgradlike.examine import (
     Unit,
     as_list,
     examples,
-    kept,
     name_of,
     shape_of,
     short,
 )
 from microgradlike.nn import MLP, Module
 from microgradlike.receipts import Receipted
+from microgradlike.transaction import Unchanged
 
 # Where a finding begins; a test counts how rarely new networks come that far.
 _DEAD = 0.25  # the share of a layer's neurons; a single dead one of eight is common in new networks
@@ -166,7 +166,8 @@ def diagnose(
     rate = None if lr is None else real(lr)
     if rate is not None and not 0 < rate < math.inf:
         raise ValueError(f"lr is {rate:g}: a learning rate is a finite number above 0, such as 0.1")
-    with kept(model.parameters()):
+    before = Unchanged(model.parameters())
+    with before, before:
         seen = Seen(model, *examples(data), loss, rate)
         found = [Finding(kind, text) for kind, find in _FINDINGS.items() for text in find(seen)]
         return Diagnosis(seen.title(), seen.layers, found, seen.mean_loss, rate)
@@ -237,8 +238,8 @@ def _probabilities_for_logits(seen: Seen) -> Iterator[str]:
         twice = "a softmax itself"
     yield (
         f"The outputs are probabilities, made by a {ending}, but {loss} takes logits and applies {twice}. "
-        "Of numbers between 0 and 1 that makes probabilities which are never near 0 or 1, so the loss stays "
-        f"high and its gradient small. Instead, {instead}."
+        "Of numbers between 0 and 1 that makes probabilities which are never near 0 or 1, so the loss "
+        f"stays high and its gradient small. Instead, {instead}."
     )
 
 

@@ -116,6 +116,7 @@ ELSEWHERE = {
     "CrossEntropyLoss": "mg.cross_entropy(logits, target)",
     "mse": "mg.mse_loss(y, t)",
     "mean_squared_error": "mg.mse_loss(y, t)",
+    "rmse_loss": "write mg.sqrt(mg.mse_loss(y, t))",
     "bce": "mg.binary_cross_entropy(p, t), of probabilities; of logits it has another name",
     "categorical_crossentropy": "mg.cross_entropy(logits, target), of logits and the number of the class",
     "sparse_categorical_crossentropy": "mg.cross_entropy(logits, target), which takes logits",
@@ -154,15 +155,18 @@ def hint(name: str, names: Iterable[str]) -> str:
 def _is_misspelt(name: str, known: str) -> bool:
     """Whether a name is another one with a typing error: a letter too many, too few or another one.
 
-    A short name so near to another is a function of its own: coth, cosh. So is one with other digits.
+    A short word so near to another is a function of its own: coth, cosh. So is one with other digits.
     """
-    name, known = name.lower().replace("_", ""), known.lower().replace("_", "")
-    if name == known:
+    words, known_words = name.lower().split("_"), known.lower().split("_")
+    if "".join(words) == "".join(known_words):
         return True
-    if len(known) < 6 or findall(r"\d+", name) != findall(r"\d+", known):
-        return False
-    errors = 2 if len(known) >= 10 else 1
-    return abs(len(name) - len(known)) <= errors and _distance(name, known) <= errors
+    same_shape = len(words) == len(known_words) and findall(r"\d+", name) == findall(r"\d+", known)
+    return same_shape and all(map(_is_misspelt_word, words, known_words))
+
+
+def _is_misspelt_word(word: str, known: str) -> bool:
+    errors = 2 if len(known) >= 10 else 1 if len(known) >= 6 else 0
+    return abs(len(word) - len(known)) <= errors and _distance(word, known) <= errors
 
 
 def _distance(a: str, b: str) -> int:
@@ -275,12 +279,11 @@ OF_A_VALUE |= {name: f"mg.{there}(v, …), of several Values" for name, there in
 OF_A_VALUE |= {name: f"mg.{name}: see help(mg.{name})" for name in ("pow", "clip", "dot")}
 
 #: Attributes that any Value takes, on any Python: an optimiser written by hand keeps its state in them.
-NOTES = tuple(
-    (
-        "m v t s g m_hat v_hat velocity momentum momentum_buffer exp_avg exp_avg_sq square_avg grad_avg "
-        "grad_sq cache buffer state steps history last_grad prev_grad last_step moment1 moment2 "
-        "mean_square rms mask frozen decay lr note notes tag color"
-    ).split(" ")
+NOTES = (
+    *("m", "v", "t", "s", "g", "m_hat", "v_hat", "velocity", "momentum", "momentum_buffer", "exp_avg"),
+    *("exp_avg_sq", "square_avg", "grad_avg", "grad_sq", "cache", "buffer", "state", "steps", "history"),
+    *("last_grad", "prev_grad", "last_step", "moment1", "moment2", "mean_square", "rms", "mask", "frozen"),
+    *("decay", "lr", "note", "notes", "tag", "color"),
 )
 
 

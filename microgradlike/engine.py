@@ -57,7 +57,7 @@ def _operator(op: Op) -> "tuple[_Operator, _Operator]":
 
 
 def _is_array(operand: Any) -> bool:
-    """Whether it is an array of numpy, or a Series of pandas: these go through their elements themselves."""
+    """Whether it is an array of numpy, or a Series of pandas: these go through their own elements."""
     kind = type(operand)
     return (
         hasattr(kind, "__array_ufunc__")
@@ -132,7 +132,10 @@ class Value(NamesFromElsewhere):
     evaluation: tuple[float, ...]
 
     def __init__(self, data: SupportsFloat, name: str = "", *, label: str = "") -> None:
-        name = name or label
+        if label:
+            if name:
+                raise TypeError(f"name and label are one: {name!r:.60} and {label!r:.60} are two")
+            name = label
         if type(name) is not str:
             raise TypeError(f"the name of a Value is a string, not {name!r:.60}")
         self.data = data if type(data) is float else real(data)
@@ -518,20 +521,21 @@ def record(op: Op, parents: tuple[Value, ...], name: str = "") -> Value:
     """
     forward = op.forward
     evaluation: tuple[float, ...]
+    n = len(parents)
     try:
-        if len(parents) == 2:  # the last branch does for all; one and two operands take less time so
+        if n == 1:  # the last branch does for all; one and two operands take less time so
+            number = parents[0].data
+            if type(number) is not float:
+                number = _checked(parents[0])
+            out = forward(number)
+            evaluation = (out, number)
+        elif n == 2:
             left, right = parents
             a, b = left.data, right.data
             if type(a) is not float or type(b) is not float:
                 a, b = _checked(left), _checked(right)
             out = forward(a, b)
             evaluation = (out, a, b)
-        elif len(parents) == 1:
-            number = parents[0].data
-            if type(number) is not float:
-                number = _checked(parents[0])
-            out = forward(number)
-            evaluation = (out, number)
         else:
             numbers = []
             for parent in parents:

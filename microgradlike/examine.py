@@ -6,8 +6,7 @@ Each example is recorded once, and its graph is read.
 import functools
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 from microgradlike import losses, ops
@@ -16,6 +15,7 @@ from microgradlike.engine import NOT_COMPUTED, Value, no_grad, topological_order
 from microgradlike.formula import formula
 from microgradlike.label import visible
 from microgradlike.nn import ACTIVATIONS, MLP, Neuron
+from microgradlike.transaction import Unchanged
 
 Loss: TypeAlias = Callable[[Any, Any], Value]
 
@@ -61,17 +61,6 @@ def examples(data: Any) -> tuple[list[list[float]], list[Any], list[str]]:
     if len(table.rows) != len(table.targets) or not table.rows:
         raise ValueError(f"there are {len(table.rows)} rows and {len(table.targets)} targets")
     return table.rows, table.targets, [*map(visible, table.features)]
-
-
-@contextmanager
-def kept(parameters: Sequence[Value]) -> Iterator[None]:
-    """Whatever happens within, the parameters are as before after it."""
-    before = [(parameter, parameter.data, parameter.grad) for parameter in parameters]
-    try:
-        yield
-    finally:
-        for parameter, data, grad in before:
-            parameter.data, parameter.grad = data, grad
 
 
 class _Shape(NamedTuple):
@@ -184,7 +173,8 @@ class Seen:
                 raise TypeError(f"the loss of an example must be a Value, not {L!r:.60}")
             order = topological_order(L)
             leaves = [value for value in order if not value.op]
-            with kept(leaves):  # also those of others
+            before = Unchanged(leaves)  # also those of others
+            with before, before:
                 for leaf in leaves:
                     leaf.grad = NOT_COMPUTED
                 L.backward()
@@ -231,7 +221,8 @@ class Seen:
     def loss_after(self, rate: float) -> float:
         """The mean loss after a step of gradient descent, which is taken back; infinite if it has none."""
         mean = 0.0
-        with kept(self.parameters), no_grad():
+        before = Unchanged(self.parameters)
+        with before, before, no_grad():
             for parameter, gradient in self.gradient.items():
                 parameter.data -= rate * gradient
             for row, target in zip(self.rows, self.targets):

@@ -581,8 +581,17 @@ def where(condition: Any, a: Any, b: Any) -> Any:
         a: the result where the condition holds.
         b: the result where it does not.
 
+    Both a and b are computed, whatever the condition is. Where one of them is undefined, give it another
+    operand there, by a second ``where``: √x for positive x and else 0 is
+    ``where(p, sqrt(where(p, x, 1.0)), 0.0)`` with ``p = greater(x, 0.0)``. (``where(p, sqrt(x), 0.0)``
+    raises a ValueError at −1, since √−1 is asked for.)
+
     >>> where(greater(1.0, 2.0), 10.0, 20.0)
     20.0
+    >>> x = Value(-1.0)
+    >>> p = greater(x, 0.0)
+    >>> where(p, sqrt(where(p, x, 1.0)), 0.0).data
+    0.0
     """
     return ops.where(condition, a, b)
 

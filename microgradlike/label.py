@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from microgradlike.engine import NOT_COMPUTED, Value
 from microgradlike.naming import numbered, parts
+from microgradlike.notation import visible as visible  # noqa: PLC0414  # for who writes boxes
 
 FONT = "Helvetica"
 #: Lines stand on the page itself: a grey that shows on white and on black.
@@ -57,15 +58,6 @@ def pretty(name: str) -> str:
     if number:
         text = numbered(text, int(number))
     return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
-
-
-def visible(text: str) -> str:
-    r"""Text with what cannot be seen or would break a line written out.
-
-    >>> visible("a\nb")
-    'a\\nb'
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def number(data: float, precision: int) -> str:

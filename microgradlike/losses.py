@@ -8,7 +8,7 @@ prediction is any real number, but for a probability; one that is not finite, or
 that is not finite, and no error. A target must be one that the loss has a meaning for: `WANTED` says which.
 """
 
-from collections.abc import Callable, Iterator, Sequence, Sized
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, SupportsFloat, TypeAlias
 
@@ -27,12 +27,12 @@ class Wanted:
     Attributes:
         what: these numbers, in words.
         fits: whether a number is one of them.
-        instead: what to write where others are meant; empty if nobody can know.
+        instead: what to write where others are meant, given the wrong number; None if nobody can know.
     """
 
     what: str
     fits: Callable[[float], bool]
-    instead: Callable[[float], str] = lambda number: ""
+    instead: Callable[[float], str] | None = None
 
     def check(self, loss: str, role: str, values: Sequence[Value]) -> None:
         """Refuse values that are none of these numbers.
@@ -44,7 +44,7 @@ class Wanted:
             number = float(value.data)
             if not self.fits(number):
                 wrong = f"{value.name} = {number:g}" if value.name else f"{number:g}"
-                hint = self.instead(number)
+                hint = self.instead(number) if self.instead else ""
                 raise ValueError(
                     f"the {role} of {loss} are {self.what}, not {wrong}" + (f": {hint}" if hint else "")
                 )
@@ -56,6 +56,10 @@ def _for_signs(target: float) -> str:
 
 def _for_zero(target: float) -> str:
     return "for 0 and 1 write 2 * t - 1" if target == 0 else ""
+
+
+def _for_logits(prediction: float) -> str:  # noqa: ARG001  # whatever it is
+    return "of logits there is binary_cross_entropy_with_logits"
 
 
 _PROBABILITIES = Wanted("from 0 to 1", lambda t: 0 <= t <= 1, _for_signs)
@@ -72,7 +76,7 @@ _PREDICTED = {
     "binary_cross_entropy": Wanted(
         "probabilities, from 0 to 1",
         lambda p: not (p < 0 or p > 1),
-        lambda p: "of logits there is binary_cross_entropy_with_logits",
+        _for_logits,
     )
 }
 
@@ -136,7 +140,9 @@ def binary_cross_entropy(p: Numbers, t: Numbers) -> Value:
     >>> round(binary_cross_entropy(Value(0.5), 1.0), 12)
     0.69314718056
     """
-    return _of_all(ops.mean, [record(ops.binary_cross_entropy, pair) for pair in _pairs("binary_cross_entropy", p, t)])
+    return _of_all(
+        ops.mean, [record(ops.binary_cross_entropy, pair) for pair in _pairs("binary_cross_entropy", p, t)]
+    )
 
 
 def binary_cross_entropy_with_logits(z: Numbers, t: Numbers) -> Value:
@@ -251,12 +257,15 @@ def _pairs(loss: str, predictions: Any, targets: Any) -> list[tuple[Value, Value
 
 
 def _predictions_and_targets(loss: str, predictions: Any, targets: Any) -> tuple[list[Value], list[Value]]:
-    """Both as lists of Values that the loss takes; a target that is a plain number becomes an input named t."""
-    predictions, targets = _listed(predictions), _listed(targets)
-    lists = _is_list(predictions), _is_list(targets)
+    """Both as lists of Values that the loss takes; a target that is a plain number is an input named t."""
+    if type(predictions) is Value and type(targets) is float:  # the usual case, in less time
+        lists = False, False
+    else:
+        predictions, targets = _listed(predictions), _listed(targets)
+        lists = _is_list(predictions), _is_list(targets)
     if lists == (False, False):
         values = [as_value(predictions)]
-        wanted = [targets if isinstance(targets, Value) else Value(targets, "t")]
+        wanted = as_inputs((targets,), ("t",))
     elif lists != (True, True):
         raise TypeError(
             "predictions and targets must be two numbers or two lists, not one of each: for several "
@@ -275,10 +284,11 @@ def _predictions_and_targets(loss: str, predictions: Any, targets: Any) -> tuple
 
 
 def _is_list(numbers: Any) -> bool:
-    text, single = isinstance(numbers, str | bytes), getattr(numbers, "shape", None) == ()
-    return isinstance(numbers, Sized) and not text and not single
+    if not hasattr(numbers, "__len__") or isinstance(numbers, str | bytes):
+        return False
+    return getattr(numbers, "shape", None) != ()  # as an array without an axis has it
 
 
 def _listed(numbers: Any) -> Any:
-    """An iterator as a list, since it has no length and is empty the second time; other things as they are."""
-    return [*numbers] if isinstance(numbers, Iterator) else numbers
+    """An iterator as a list, since it has no length and is empty the second time; else the same thing."""
+    return [*numbers] if hasattr(numbers, "__next__") else numbers

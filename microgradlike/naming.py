@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import count
 from typing import NamedTuple, Protocol, TypeVar
 
-from microgradlike.notation import FUNCTIONS
+from microgradlike.notation import FUNCTIONS, visible
 
 
 class _Named(Protocol):
@@ -100,6 +100,7 @@ def set_apart(name: str) -> str:
     >>> set_apart("w10,3"), set_apart("1 - p"), set_apart("σ"), set_apart("x²")
     ('w10,3', '⟨1 - p⟩', '⟨σ⟩', '⟨x²⟩')
     """
+    name = visible(name)
     marked = _MARK.search(name)
     end = marked.start() if marked else len(name)
     word = name[:end]

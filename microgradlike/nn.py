@@ -67,10 +67,10 @@ _FORMAT, _VERSION = "microgradlike model", 2
 #: Version 1 had no units and no check sum, and said little of the architecture.
 _VERSIONS = {1, 2}
 
-#: What a file says besides the architecture of the model.
-_NO_ARCHITECTURE = {
-    *("format", "version", "checksum", "parameters"),
-    *("features", "classes", "threshold", "units", "scaling"),
+#: What a file may say of the architecture; other things in it are passed over.
+_ARCHITECTURE = {
+    *("model", "sizes", "activation", "output_activation", "layers"),
+    *("inputs", "outputs", "neuron", "neurons", "settings", "parts"),
 }
 
 
@@ -305,7 +305,8 @@ class Module(Parameterized):
         content["parameters"] = {name: _finite(name, number) for name, number in self.state_dict().items()}
         try:
             text = saving.document(_FORMAT, _VERSION, content, indent=1)
-            written = _checked(saving.parse(text, path, _FORMAT, _VERSIONS))
+            written = saving.parse(text, path, _FORMAT, _VERSIONS)
+            _check(written)
             self._compare(written)
         except ValueError as error:
             raise ValueError(f"{path}: not saved, since it could not be loaded: {error}") from None
@@ -340,14 +341,14 @@ class Module(Parameterized):
             self,
             features=content.get("features", ()),
             task=Task.from_state(content),
-            units=content.get("units"),
-            _raw_units=content.get("scaling"),
+            units=_units_in(content),
+            _raw_units=_units_of_version_1(content),
         )
 
     def _compare(self, content: Mapping[str, Any]) -> None:
         """Refuse a file of a model of another architecture."""
         mine = json.loads(json.dumps(self.describe()))
-        theirs = {name: thing for name, thing in content.items() if name not in _NO_ARCHITECTURE}
+        theirs = {name: thing for name, thing in content.items() if name in _ARCHITECTURE | mine.keys()}
         if content["version"] == 1:
             mine = {name: mine[name] for name in theirs if name in mine}
             if theirs.get("model") == "MLP" and isinstance(self, MLP):  # as subclasses were called, too
@@ -391,11 +392,12 @@ class Neuron(Module):
         last: bool = False,
         rng: random.Random | None = None,
     ) -> None:
+        _check_count(_positive(inputs, "inputs") + 1)
         self.activation = _known_activation(activation) if nonlin else "linear"
         self.number = number
         self.name = name or f"h{number}"
         self._sum_name = f"z{number}"
-        limit = _initial_limit(self.activation, _positive(inputs, "inputs"), outputs, last)
+        limit = _initial_limit(self.activation, inputs, outputs, last)
         rng = rng or _stream
         *weights, bias = _parameter_names(number, inputs)
         # Leaves of the lightest kind: a graph of one kind of node is read faster than one of two.
@@ -478,6 +480,7 @@ class Layer(Module):
         last: bool = False,
         rng: random.Random | None = None,
     ) -> None:
+        _check_count((_positive(inputs, "inputs") + 1) * _positive(outputs, "outputs"))
         self.neurons = [
             Neuron(
                 inputs,
@@ -489,7 +492,7 @@ class Layer(Module):
                 last=last,
                 rng=rng,
             )
-            for i in range(_positive(outputs, "outputs"))
+            for i in range(outputs)
         ]
 
     def __call__(self, x: Sequence[SupportsFloat]) -> Any:
@@ -551,6 +554,9 @@ class MLP(Module):
         if not layers:
             raise ValueError("an MLP needs a layer: MLP(2, [1])")
         self.sizes = [inputs, *layers]
+        for i, size in enumerate(self.sizes):
+            _positive(size, "outputs" if i else "inputs")
+        _check_count(sum((n + 1) * m for n, m in pairwise(self.sizes)))
         self.activation, self.output_activation = map(_known_activation, (activation, output_activation))
         rng = random.Random(seed)
         self.layers: list[Layer] = []
@@ -785,6 +791,20 @@ def _positive(number: int, what: str) -> int:
     return number
 
 
+#: A network of scalars with more would take gigabytes, and hours for an epoch.
+MOST_PARAMETERS = 10_000_000
+_BYTES = 250  # of a parameter, its name and its place in a list
+
+
+def _check_count(count: int) -> None:
+    """Refuse a network that is too large, before memory is taken for it."""
+    if count > MOST_PARAMETERS:
+        raise ValueError(
+            f"this would be {count:,} parameters, some {count * _BYTES / 1e9:,.0f} GB; there are at most "
+            f"{MOST_PARAMETERS:,}: make the layers smaller"
+        )
+
+
 def _finite(name: str, number: Any) -> float:
     try:
         data = real(float(number) if isinstance(number, Value) else number)
@@ -804,16 +824,17 @@ def _some(names: Sequence[str], most: int = 6) -> str:
 def _read_model(path: str | os.PathLike[str]) -> dict[str, Any]:
     content = saving.read(path, _FORMAT, _VERSIONS)
     try:
-        return _checked(content)
+        _check(content)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+    return content
 
 
-def _checked(content: dict[str, Any]) -> dict[str, Any]:
-    """The content of a file with its units made, if all that it says can be so.
+def _check(content: dict[str, Any]) -> None:
+    """Refuse the content of a file if it says what no model has.
 
     Raises:
-        ValueError: it cannot; the message says what.
+        ValueError: it does; the message says what.
     """
     parameters = content.get("parameters")
     if not isinstance(parameters, dict):
@@ -825,40 +846,40 @@ def _checked(content: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"its features are {names!r:.60}, not a list of names")
     Task.from_state(content)
-    content = dict(content)
-    if "units" in content:
-        content["units"] = Units.from_state(content["units"])
-    if content["version"] == 1 and "scaling" in content:
-        content["scaling"] = _units_of_version_1(content["scaling"])
+    units = [units for units in (_units_in(content), _units_of_version_1(content)) if units]
     if "sizes" in content:
-        _check_sizes(content)
-    return content
+        _check_sizes(content, units)
 
 
-def _check_sizes(content: dict[str, Any]) -> None:
+def _check_sizes(content: dict[str, Any], units: Sequence[Units]) -> None:
     """Refuse sizes that the rest of the file does not fit, before anything is built of them."""
     sizes = content["sizes"]
     if not isinstance(sizes, list) or len(sizes) < 2:
         raise ValueError(f"its sizes are {sizes!r:.60}, not a list of two numbers or more")
     for size in sizes:
         _positive(size, "sizes")
-    lengths = {"features": (content.get("features"), sizes[0])}
-    for key in ("units", "scaling"):
-        units = content.get(key)
-        if isinstance(units, Units):
-            lengths[f"means of the {key}"] = units.means, sizes[0]
-            lengths[f"target means of the {key}"] = units.target_means, sizes[-1]
-    for name, (things, expected) in lengths.items():
-        if things and len(things) != expected:
-            raise ValueError(f"{len(things)} {name} do not fit {expected}, as the sizes have it")
+    inputs, outputs = sizes[0], sizes[-1]
+    features = content.get("features", [])
+    if len(features) not in {0, inputs}:
+        raise ValueError(f"{len(features)} features do not fit {inputs} inputs")
+    for one in units:
+        if len(one.means) != inputs:
+            raise ValueError(f"units of {len(one.means)} inputs do not fit {inputs} inputs")
+        if len(one.target_means) not in {0, outputs}:
+            raise ValueError(f"units of {len(one.target_means)} outputs do not fit {outputs} outputs")
 
 
-def _units_of_version_1(scaling: Any) -> Units | None:
+def _units_in(content: dict[str, Any]) -> Units | None:
+    return Units.from_state(content["units"]) if "units" in content else None
+
+
+def _units_of_version_1(content: dict[str, Any]) -> Units | None:
     """The units that a network of version 1 was trained in; its parameters are for the user's units.
 
     Raises:
         ValueError: they are none.
     """
+    scaling = content.get("scaling") if content["version"] == 1 else None
     if scaling is None:
         return None
     try:

@@ -126,3 +126,14 @@ def half_squares(half: str, square: str) -> Template:
         return half + (squares[0] if n == 2 else f"({' + '.join(squares)})")
 
     return template
+
+
+def visible(text: str) -> str:
+    r"""Text with what cannot be seen or would break a line written out.
+
+    >>> visible("a\nb")
+    'a\\nb'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

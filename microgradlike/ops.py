@@ -44,6 +44,7 @@ import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -72,13 +73,13 @@ class Op:
         """Apply it: to plain numbers, which gives a number, or where a Value is among them, a Value."""
         others = False
         for operand in operands:
-            if not isinstance(operand, float):
+            if type(operand) is not float:
                 if hasattr(operand, "apply"):
                     return operand.apply(self, operands)
                 others = True
         try:
-            if others:  # first, since numpy's whole numbers go round where they are too large for their type
-                return float(self.forward(*map(real, operands)))
+            if others:  # numpy's whole numbers would go round where they are too large for their type
+                operands = tuple(map(real, operands))
             return float(self.forward(*operands))
         except (TypeError, ValueError, ArithmeticError) as error:
             raise type(error)(self._refusal(operands, error)) from None
@@ -197,7 +198,9 @@ def _monomial(c: float, a: float, b: float, k: float) -> float:
     if c == 0:
         return 0.0
     if a == 0:
-        return c if exponent == 0 else 0.0 if exponent > 0 else c * math.inf
+        if exponent > 0:
+            return 0.0
+        return c if exponent == 0 else c * math.inf
     if a < 0:
         if b % 1 != 0 or k % 1 != 0:
             return math.nan
@@ -272,21 +275,15 @@ def _sum(*terms: float) -> float:
 
 
 def _wide_sum(weights: Sequence[float], inputs: Sequence[float]) -> float:
-    # Σ weight·input where a product, or a sum on the way, is too large: mantissas and exponents apart.
-    products = [*map(operator.mul, weights, inputs)]
-    if not all(map(math.isfinite, (*weights[: len(inputs)], *inputs))):
-        return functools.reduce(operator.add, products)
-    pairs = [(math.frexp(a), math.frexp(b)) for a, b in zip(weights, inputs)]
-    top = max(i + j for (_, i), (_, j) in pairs)
-    total = math.fsum(math.ldexp(a * b, i + j - top) for (a, i), (b, j) in pairs)
-    return _ldexp(total, top)
-
-
-def _ldexp(mantissa: float, exponent: int) -> float:
+    # Σ weight·input where a product, or a sum on the way, is too large: without any rounding but the last.
+    if not all(map(math.isfinite, (*weights, *inputs))):
+        total: float = functools.reduce(operator.add, map(operator.mul, weights, inputs))
+        return total
+    exact = functools.reduce(operator.add, (Fraction(a) * Fraction(b) for a, b in zip(weights, inputs)))
     try:
-        return math.ldexp(mantissa, exponent)
+        return float(exact)
     except OverflowError:
-        return math.copysign(math.inf, mantissa)
+        return math.inf if exact > 0 else -math.inf
 
 
 def _mean(*operands: float) -> float:
@@ -310,7 +307,10 @@ def _wide_prod(operands: Sequence[float]) -> float:
         part, power = math.frexp(operand)
         mantissa, more = math.frexp(mantissa * part)
         exponent += power + more
-    return _ldexp(mantissa, exponent)
+    try:
+        return math.ldexp(mantissa, exponent)
+    except OverflowError:
+        return math.copysign(math.inf, mantissa)
 
 
 def _dot(*operands: float) -> float:
@@ -517,7 +517,8 @@ def _hardtanh(a: float) -> float:
 
 def _logit(p: Any) -> Any:
     # log(p / (1 − p)), which around ½ is 2·artanh(2p − 1)
-    return where(greater(0.25, abs(p - 0.5)), 2 * atanh(2 * p - 1), log(p) - log1p(-p))
+    near = greater(0.25, abs(p - 0.5))
+    return where(near, 2 * atanh(where(near, 2 * p - 1, 0.0)), log(p) - log1p(-p))
 
 
 def _logit_partials(out: Any, p: Any) -> tuple[Any]:
@@ -527,6 +528,10 @@ def _logit_partials(out: Any, p: Any) -> tuple[Any]:
 def _xlogy(x: Any, y: Any) -> Any:
     zero = equal(x, 0.0) * equal(y, y)  # and y is not nan
     return x * log(where(zero, 1.0, y))
+
+
+def _sinc_partials(out: Any, a: Any) -> tuple[Any]:
+    return (sinc_derivative(1)(a),)
 
 
 def _clip(a: float, low: float, high: float) -> float:
@@ -620,6 +625,7 @@ sign: Op
 greater: Op
 where: Op
 quotient: Op
+share: Op
 monomial: Op
 monomial_log: Op
 power_log: Op
@@ -736,7 +742,7 @@ logit     = _row("logit",     _logit, _logit_partials, composed=True)
 logaddexp = _row("logaddexp", logsumexp, _logaddexp_partials, composed=True)
 xlogy     = _row("xlogy",     _xlogy, lambda out, x, y: (log_or_limit(y), share(x, y)), "x·log", "[0*]·log([1])", r"[0*] \cdot \log\left([1]\right)", binding="*", composed=True)
 square    = _row("square",    lambda a: a * a, lambda out, a: (2.0 * a,), "x²", "[0!]²", "[0!]^{2}", binding="^")
-sinc      = _row("sinc",      lambda a: _sinc(a, 0), lambda out, a: (sinc_derivative(1)(a),), composed=True)
+sinc      = _row("sinc",      lambda a: _sinc(a, 0), _sinc_partials, composed=True)
 
 # Losses: one equation in a text, one node here. The first is the document's, of any number of predictions.
 half_squared_error   = _row("half_squared_error",   _half_squared_error,   _half_squared_error_partials, "½(y−t)²",

@@ -13,7 +13,7 @@ from typing import Any
 
 import graphviz
 
-from microgradlike.files import is_stream, write_atomically
+from microgradlike.files import checked, is_stream, write_atomically
 
 #: What graphviz-pure writes; for every other format a `dot` is needed.
 _PURE = {
@@ -81,6 +81,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
         *,
         outfile: str | os.PathLike[str] | None = None,
         engine: str | None = None,
+        force: bool = False,
         **options: Any,
     ) -> str:
         """Write the image to a file, whole or not at all, and give its path.
@@ -96,6 +97,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
             format: svg, png, pdf, …; by default that of the suffix, else that of the picture, svg.
             outfile: another word for filename, as in graphviz.
             engine: another layout program, such as neato.
+            force: whether to replace a file that is read-only.
             options: graphviz's others: of these, ``raise_if_result_exists`` is heeded.
 
         Raises:
@@ -103,17 +105,17 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
             RendererNotFound: no program writes the format on this machine.
             OSError: the directory is missing or read-only.
         """
-        path = Path(directory or "", outfile or filename or self.name or "picture")
+        place = outfile if filename is None else filename
+        path = Path(directory or "", self.name or "picture" if place is None else checked(place))
         if unknown := options.keys() - _OPTIONS:
             raise TypeError(f"render has no option {', '.join(sorted(unknown))}")
         format = _check_format(path.suffix[1:] or self.format if format is None else format)  # noqa: A001
-        if path.suffix[1:].lower() != format and not is_stream(path):
-            path = path.with_name(f"{path.name}.{format}")
+        path = destination(path, format)
         if not path.absolute().parent.is_dir():
             raise FileNotFoundError(f"{path}: there is no directory {path.absolute().parent}")
         if path.exists() and options.get("raise_if_result_exists"):
             raise graphviz.FileExistsError(f"{path} is there already")
-        write_atomically(path, self.pipe(format, engine=engine))
+        write_atomically(path, self.pipe(format, engine=engine), force=force)
         if view:
             self._view(str(path), format=format, quiet=True)
         return str(path)
@@ -193,6 +195,19 @@ def bundle(
         if "image/svg+xml" not in content:
             content["text/plain"] += f"\n{error}"
     return {kind: content[kind] for kind in content if kind in wanted}
+
+
+def destination(path: str | os.PathLike[str], format: str | None = None) -> Path:  # noqa: A002
+    """The path that a picture is written to: with the suffix of its format, unless it has that already.
+
+    >>> str(destination("loss")), str(destination("loss.png")), str(destination("loss.png", "svg"))
+    ('loss.svg', 'loss.png', 'loss.png.svg')
+    """
+    path = Path(path)
+    format = format or format_of(path)  # noqa: A001
+    if path.suffix[1:].lower() == format or is_stream(path):
+        return path
+    return path.with_name(f"{path.name}.{format}")
 
 
 def format_of(path: str | os.PathLike[str]) -> str:

@@ -22,6 +22,7 @@ from microgradlike.engine import Value, no_grad, real
 from microgradlike.history import History
 from microgradlike.nn import Module
 from microgradlike.table import arranged_rows, in_order
+from microgradlike.transaction import Unchanged
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -385,10 +386,9 @@ def loss_surface(
         result = loss()
         return [result.data if isinstance(result, Value) else real(result)]
 
-    try:
+    unchanged = Unchanged([first, second])
+    with unchanged, unchanged:
         [surface] = _sample(at, xs, ys, 1)
-    finally:
-        first.data, second.data = before
 
     ax = _axes(ax)
     _hatch_blanks(ax, surface)

@@ -8,7 +8,7 @@
 >>> content["parameters"]["w"] = 0.7
 >>> verify(content, "model.json")  # doctest: +ELLIPSIS
 Traceback (most recent call last):
-ValueError: model.json: it is damaged, or was changed by hand: its check sum is crc32:5b1f66a4, ...
+ValueError: model.json: this model file is damaged: its check sum is crc32:5b1f66a4, ...
 """
 
 import json
@@ -18,6 +18,9 @@ from binascii import crc32
 from collections.abc import Container
 from pathlib import Path
 from typing import Any
+
+#: No file that is saved is longer; what is, is not read into memory.
+_LONGEST = 500_000_000
 
 
 def document(kind: str, version: int, content: dict[str, Any], indent: int | None = None) -> str:
@@ -47,7 +50,10 @@ def read(path: str | os.PathLike[str], kind: str, versions: Container[Any]) -> d
         OSError: the file cannot be read.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        with Path(path).open(encoding="utf-8-sig") as file:
+            text = file.read(_LONGEST + 1)
+        if len(text) > _LONGEST:
+            raise ValueError(f"{path}: this is no {_noun(kind)}: it is longer than {_LONGEST:,} letters")
     except UnicodeDecodeError:
         raise ValueError(f"{path}: this is no {_noun(kind)}: it is not UTF-8 text") from None
     return parse(text, path, kind, versions)
@@ -93,16 +99,38 @@ def verify(content: dict[str, Any], path: str | os.PathLike[str]) -> None:
     own = _sum_of(content)
     if there != own:
         raise ValueError(
-            f"{path}: it is damaged, or was changed by hand: its check sum is {there!s:.60}, that of its "
-            f'content is {own} (who changes it takes out "checksum")'
+            f"{path}: this {_noun(content['format'])} is damaged: its check sum is {there!s:.60}, that of "
+            f'its content is {own} (if you changed it by hand, take out "checksum")'
         )
 
 
 def _sum_of(content: dict[str, Any]) -> str:
-    """The check sum of all that it says, however it is laid out."""
-    whole = {name: thing for name, thing in content.items() if name != "checksum"}
+    """The check sum of all that it says, however it is laid out, and however its numbers are spelt."""
+    whole = {name: _spelt(thing) for name, thing in content.items() if name != "checksum"}
     text = json.dumps(whole, sort_keys=True, separators=(",", ":"))
     return f"crc32:{crc32(text.encode()):08x}"
+
+
+def _spelt(thing: Any) -> Any:
+    """With 2.0 for 2: other programs write whole floats as integers."""
+    if isinstance(thing, dict):
+        return {name: _spelt(item) for name, item in thing.items()}
+    if isinstance(thing, list):
+        return [*map(_spelt, thing)]
+    if type(thing) is int and abs(thing) < 2**1000 and float(thing) == thing:
+        return float(thing)
+    return thing
+
+
+def is_of_kind(path: str | os.PathLike[str], kind: str) -> bool:
+    """Whether a file, which may be damaged, says that it is of this kind."""
+    word, before = kind.encode(), b""
+    with open(path, "rb") as file:
+        while piece := file.read(2**20):
+            if word in before + piece:
+                return True
+            before = piece[-len(word) :]
+    return False
 
 
 def _noun(kind: str) -> str:

@@ -672,16 +672,25 @@ class Steps:
     # ── In a notebook, and in a browser ───────────────────────────────────────────────────────────────
 
     def save(
-        self, path: str | os.PathLike[str], *, detail: Literal["neurons", "values"] = "neurons"
+        self,
+        path: str | os.PathLike[str],
+        *,
+        detail: Literal["neurons", "values"] = "neurons",
+        force: bool = False,
     ) -> None:
         """Write a page that plays the steps in any browser; it needs no other file and no network.
+
+        Args:
+            path: of the file, which is made or replaced.
+            detail: whether a neuron is one box, or each value.
+            force: whether to replace a file that is read-only.
 
         Raises:
             ValueError: an unknown detail.
             OSError: the file cannot be written; an earlier file of that name stays as it is.
         """
         title = f"the backward pass of {self.loss.name or self.name(self.loss)}, step by step"
-        write_atomically(path, page(self._player(detail, 0), title))
+        write_atomically(path, page(self._player(detail, 0), title), force=force)
 
     def _repr_html_(self) -> str:
         return self._player("neurons", self.position)

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from microgradlike.engine import Value, real
 from microgradlike.files import write_atomically
+from microgradlike.notation import visible
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class Table:
         about = counted(len(self.classes), "class", "es") if self.classes else f"target {self.target}"
         if not self.targets:
             about = "no target"
-        return f"<Table {self.source}: {counted(len(self), 'example')} of {', '.join(names)}; {about}>"
+        text = f"<Table {self.source}: {counted(len(self), 'example')} of {', '.join(names)}; {about}>"
+        return visible(text)
 
     @property
     def labels(self) -> list[Any]:
@@ -91,24 +93,37 @@ class Table:
         rows = [[row[i] for i in order] for row in self.rows]
         return replace(self, features=list(features), rows=rows)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, force: bool = False) -> None:
         """Write a CSV file that `microgradlike.data.read_csv` reads: whole, or not at all.
 
+        Args:
+            path: of the file, which is made or replaced.
+            force: whether to replace a file that is read-only.
+
         Raises:
-            ValueError: a name has a line break in it, which `read_csv` does not take.
+            ValueError: a name would be read as another one: it has a line break in it, or blanks at an end.
             OSError: the file cannot be written; an earlier one stays as it is.
         """
-        for name in (*self.features, self.target, *self.classes):
-            if {"\n", "\r", "\0"} & {*name}:
-                raise ValueError(f"{path}: {name!r:.60} has a line break in it: give it another name")
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
         several = len(self.targets[0]) if self.targets and isinstance(self.targets[0], list) else 0
         names = [f"{self.target}{i}" for i in range(1, several + 1)] or [self.target] * bool(self.targets)
-        writer.writerow([*self.features, *names])
+        for name in (*self.features, *names, *map(str, self.classes)):
+            if {"\n", "\r", "\0"} & {*name}:
+                raise ValueError(f"{path}: {name!r:.60} has a line break in it: give it another name")
+            if name != name.strip().removeprefix("\ufeff"):
+                raise ValueError(f"{path}: {name!r:.60} has blanks at an end, which reading takes off")
+            if not name:
+                raise ValueError(f"{path}: a name is empty, and would be read as another one")
+        text = io.StringIO()
+        header = [*self.features, *names]
+        # Between quotes a delimiter of other tables is none: a;b is one name.
+        odd = {*";\t|"} & {*"".join(header)}
+        csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL).writerow(
+            header
+        )
+        writer = csv.writer(text, lineterminator="\n")
         labels = self.labels or [[]] * len(self)
         writer.writerows([*row, *(t if isinstance(t, list) else [t])] for row, t in zip(self.rows, labels))
-        write_atomically(path, text.getvalue())
+        write_atomically(path, text.getvalue(), force=force)
 
     def split(self, fraction: float, seed: int = 0) -> tuple[Self, Self]:
         """The rest, and this fraction of the examples held out by chance; each in the order of the table.
@@ -219,13 +234,15 @@ def look_like_classes(numbers: Iterable[float], count: int) -> bool:
     return True
 
 
-def whole_number(name: str, number: Any, least: int | None = None) -> int:
+def whole_number(name: str, number: Any, least: int | None = None, most: int | None = None) -> int:
     try:
         whole = operator.index(number)
     except TypeError:
         raise TypeError(f"{name} is {number!r:.60}: write a whole number") from None
     if least is not None and whole < least:
         raise ValueError(f"{name} is {whole}: write a whole number from {least} on")
+    if most is not None and whole > most:
+        raise ValueError(f"{name} is {whole:,}: write a whole number up to {most:,}")
     return whole
 
 

@@ -17,6 +17,10 @@ def xor() -> Table:
     return _truth("XOR", [0, 1, 1, 0])
 
 
+#: So many examples are two gigabytes.
+_MOST = 10_000_000
+
+
 def and_() -> Table:
     """The four examples of and: one neuron learns them, since a straight line parts the classes.
 
@@ -126,7 +130,7 @@ def _scattered(
     place: Callable[[int, int, int], tuple[float, float]],
 ) -> Table:
     """Points around places in the plane, in an order by chance; a place is that of k, i of how many."""
-    n, rng = whole_number("n", n, classes), Random(whole_number("seed", seed))
+    n, rng = whole_number("n", n, classes, _MOST), Random(whole_number("seed", seed))
     noise = number_in("noise", noise, lambda x: 0 <= x < math.inf, "0 or a number above it")
     points = []
     for k in range(classes):
@@ -162,7 +166,7 @@ def flowers(n: int = 150, seed: int = 0) -> Table:
     >>> table.labels, table.features[3], len(table.rows[0])
     (['setosa', 'versicolor', 'virginica'], 'petal width', 4)
     """
-    n, rng = whole_number("n", n, least=3), Random(seed)
+    n, rng = whole_number("n", n, 3, _MOST), Random(seed)
     rows = [
         [max(0.1, round(rng.gauss(*measure), 1)) for measure in zip(*[*_FLOWERS.values()][i % 3])]
         for i in range(n)
@@ -196,7 +200,10 @@ def yinyang(n: int = 300, seed: int = 0, random: Uniform | None = None) -> Table
     >>> yinyang(n=6).labels
     ['yin', 'yang', 'dot', 'yin', 'yang', 'dot']
     """
-    n, rng = whole_number("n", n, 3), Random(whole_number("seed", seed)) if random is None else random
+    n, rng = (
+        whole_number("n", n, 3, _MOST),
+        Random(whole_number("seed", seed)) if random is None else random,
+    )
     if not hasattr(rng, "uniform"):
         raise TypeError(f"random is {rng!r:.60}: give what has a method uniform(a, b), as random.Random(0)")
     names = ["yin", "yang", "dot"]

@@ -79,6 +79,35 @@ def attempt(action: Callable[[], object], before: Snapshot) -> None:
         raise
 
 
+class Unchanged:
+    """A block after which some Values have the ``data`` and the ``grad`` that they had before.
+
+    It stands twice in its ``with``: if Ctrl-C comes while the inner one puts them back, the outer one does.
+
+    Args:
+        values: the Values.
+
+    >>> a = Value(1.0)
+    >>> before = Unchanged([a])
+    >>> with before, before:
+    ...     a.data = 2.0
+    >>> a.data
+    1.0
+    """
+
+    def __init__(self, values: Sequence[Value]) -> None:
+        self._values = values
+        self._numbers = [value.data for value in values]
+        self._gradients = [value.grad for value in values]
+
+    def __enter__(self) -> None:
+        """Nothing is to be done: it remembers the numbers of when it was made."""
+
+    def __exit__(self, *_: object) -> None:
+        data = map(setattr, self._values, repeat("data"), self._numbers)
+        _exhaust(chain(data, map(setattr, self._values, repeat("grad"), self._gradients)))
+
+
 def snapshot(values: Sequence[Value], owner: object = None, names: Sequence[str] | None = None) -> Snapshot:
     """The numbers of some Values and the attributes of an object, as they are now, for `restore`.
 

@@ -7,6 +7,7 @@ its file. Its parameters are for standard units.
 """
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -153,7 +154,7 @@ def _as_list(t: Any) -> Sequence[float]:
 
 
 def _is_finite(number: Any) -> bool:
-    return type(number) in {int, float} and -math.inf < number < math.inf
+    return type(number) in {int, float} and -sys.float_info.max <= number <= sys.float_info.max
 
 
 def _mean_and_spread(numbers: Sequence[float]) -> tuple[float, float]:

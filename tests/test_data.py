@@ -768,6 +768,34 @@ def test_a_long_file_is_in_memory_once(tmp_path: Path) -> None:
         assert peak < count * limit
 
 
+@pytest.mark.parametrize(
+    "name", ["a;b;c", "a\tb", "a|b", "a,b", 'a"b', "a b", "é½", "a\u2028b", "a'b", "=1+1", "x" * 2000]
+)
+def test_names_of_a_table_survive_a_round_trip(tmp_path: Path, name: str) -> None:
+    table = Table("", [name, "other"], [[1.0, 2.0], [3.0, 4.0]], [0, 1], "t" + name, [name, "k"])
+    table.save(tmp_path / "table.csv")
+    again = read_csv(tmp_path / "table.csv")
+    assert (again.features, again.rows, again.target) == (table.features, table.rows, table.target)
+    assert again.labels == table.labels
+
+
+@pytest.mark.parametrize("name", ["", " a", "a ", "a\t", "\u2028a", "a\u2029", "\xa0a", "\ufeffa", "\x1fa"])
+@pytest.mark.parametrize("place", ["feature", "target", "class"])
+def test_a_name_that_reading_would_change_is_not_written(tmp_path: Path, name: str, place: str) -> None:
+    names = {"feature": "f", "target": "t", "class": "c"} | {place: name}
+    table = Table(
+        "",
+        [names["feature"], "g"],
+        [[1.0, 2.0], [3.0, 4.0]],
+        [0, 1],
+        names["target"],
+        [names["class"], "k"],
+    )
+    with pytest.raises(ValueError, match=r"which reading takes off|a name is empty"):
+        table.save(tmp_path / "table.csv")
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_a_table_that_is_saved_is_read(tmp_path: Path) -> None:
     path = tmp_path / "a table.csv"
     for table in (data.flowers(30), data.moons(10), data.xor()):

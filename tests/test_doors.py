@@ -1,4 +1,4 @@
-"""Whatever takes numbers takes the same ones, and refuses the same in the same words; iterators are lists."""
+"""Whatever takes numbers takes the same ones and refuses the same, in the same words."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -69,11 +69,13 @@ def state(name: str, optimizer: Callable[..., mg.Optimizer], **settings: Any) ->
         there[name] = [number] if isinstance(there[name], list) else number
         here.load_state_dict(there)
         found = getattr(here, name)
-        return found[0] if isinstance(found, list) else found
+        return float(found[0] if isinstance(found, list) else found)
 
     return door
 
 
+ONE = Value(1.0)
+TWICE = ONE * 2.0
 PROGRAM = mg.compile(lambda a, b: a * b, [1.0, 2.0], backend="python")
 
 DOORS: dict[str, Callable[[Any], Any]] = {
@@ -94,7 +96,7 @@ DOORS: dict[str, Callable[[Any], Any]] = {
     "a prediction": lambda x: math.sqrt(ANY.mse_loss([x], [0.0]).data),
     "a target": lambda x: math.sqrt(ANY.mse_loss([Value(0.0)], [x]).data),
     "a rate": lambda x: ANY.jvp(TWICE, [ONE], [x]) / 2,
-    "a point": lambda x: 0.5 * mg.gradcheck(lambda a: a * a, [x]),
+    "a point": lambda x: 0.5 * bool(mg.gradcheck(lambda a: a * a, [x])),
     "lr": lambda x: ANY.SGD([Value(1.0)], lr=x).lr,
     "momentum": lambda x: ANY.SGD([Value(1.0)], momentum=x).momentum,
     "dampening": lambda x: ANY.SGD([Value(1.0)], dampening=x).dampening,
@@ -109,8 +111,6 @@ DOORS: dict[str, Callable[[Any], Any]] = {
     "a cell of a batch": lambda x: PROGRAM([[x, 1.0]]).loss,
     "a cell of a table": lambda x: mg.data.as_table(([[x]], [1])).rows[0][0],
 }
-ONE = Value(1.0)
-TWICE = ONE * 2.0
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -169,7 +169,7 @@ def test_a_number_that_was_written_is_a_float_from_the_first_operation_on(number
 
 def test_float32_steps_train_as_float_steps_do() -> None:
     """The report: p.data -= np.float32(0.1) * p.grad went forward, and not backward."""
-    p = Value(1.0, "p")
+    p: Any = Value(1.0, "p")
     for _ in range(3):
         p.grad = 0.0
         ((p - 3.0) ** 2).backward()
@@ -178,7 +178,7 @@ def test_float32_steps_train_as_float_steps_do() -> None:
 
 
 def test_a_gradient_of_another_kind_is_accumulated_in_full() -> None:
-    v = Value(1.0)
+    v: Any = Value(1.0)
     v.grad = np.float32(0.5)
     (v * 0.1).backward()
     assert type(v.grad) is float and v.grad == 0.6
@@ -194,12 +194,12 @@ SMALL: list[Callable[[Any], Any]] = [
     lambda x: ANY.prod([x, x, x]),
     lambda x: ANY.hypot(x, x),
     lambda x: ANY.pow(x, 2),
-    lambda x: ANY.sigmoid(x),
-    lambda x: ANY.softplus(x),
-    lambda x: ANY.silu(x),
-    lambda x: ANY.gelu(x),
-    lambda x: ANY.softsign(x),
-    lambda x: ANY.abs(x),
+    ANY.sigmoid,
+    ANY.softplus,
+    ANY.silu,
+    ANY.gelu,
+    ANY.softsign,
+    ANY.abs,
     lambda x: ANY.leaky_relu(x, x),
     lambda x: ANY.clip(x, x, x),
     lambda x: ANY.atan2(x, x),
@@ -280,7 +280,7 @@ def numbers(tree: Any) -> Any:
         lambda form, a, b: mg.jacobian(form([a * b, a + b]), form([a, b])),
         lambda form, a, b: mg.hessian(a * b * b, form([a, b])),
         lambda form, a, b: mg.jvp(a * b, form([a, b]), form([1.0, 2.0])),
-        lambda form, a, b: mg.gradcheck(lambda x, y: x * y, form([1.0, 2.0])),
+        lambda form, a, b: bool(mg.gradcheck(lambda x, y: x * y, form([1.0, 2.0]))),
         lambda form, a, b: mg.sum(form([a, b])),
         lambda form, a, b: mg.dot(form([a, b]), form([1.0, 2.0])),
         lambda form, a, b: mg.softmax(form([a, b])),
@@ -299,9 +299,9 @@ def test_an_iterator_is_a_list(call: Any) -> None:
     a, b = Value(2.0, "a"), Value(3.0, "b")
     expected = numbers(call(list, a, b))
     assert numbers(call(once, a, b)) == expected
-    assert numbers(call(lambda xs: map(lambda x: x, xs), a, b)) == expected
+    assert numbers(call(lambda xs: iter(tuple(xs)), a, b)) == expected
 
 
 def test_gradcheck_of_nothing_is_not_true_of_a_map() -> None:
-    with pytest.raises(AssertionError, match="received 0.0"):
+    with pytest.raises(AssertionError, match=r"received 0\.0"):
         mg.gradcheck(lambda a: a.detach() * 2, map(float, [1.0]))

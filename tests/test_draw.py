@@ -259,7 +259,9 @@ def test_both_arrows_of_a_plus_a_are_drawn() -> None:
 
 
 def some_operands(op: Op) -> list[Value]:
-    for n, data in product([op.arity] if op.arity is not None else [3, 2], [(0.5, 0.25, 0.75), (1.5,)]):
+    for n, data in product(
+        [op.arity] if op.arity is not None else [3, 2], [(0.5, 0.25, 0.75, 1.0, 2.0), (1.5,)]
+    ):
         operands = [Value(x, name=f"a{i}") for i, x in enumerate(data[:n])]
         try:
             op.forward(*(a.data for a in operands))

@@ -1,6 +1,7 @@
 """Error messages that say what to write, for names and habits from elsewhere."""
 
 import copy
+import math
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +28,16 @@ ANY: Any = mg  # for calls that a type checker refuses
         (mg, "value_and_grad", "mg.grad(y, [x])"),
         (mg, "jit", "mg.compile("),
         (mg, "RELU", "did you mean relu?"),
+        (mg, "logsigmoid", "mg.log_sigmoid(x) is the same"),
+        (mg, "arctan2", "mg.atan2(y, x) is the same"),
+        (mg, "relu6", "mg.clip(x, 0.0, 6.0), whose derivative"),
+        (mg, "celu", "alpha * mg.elu(x / alpha)"),
+        (mg, "coth", "1 / mg.tanh(x)"),
+        (mg, "var", "divides by n"),
+        (mg, "nll_loss", "takes log-probabilities"),
+        (mg, "minimun", "did you mean minimum?"),
+        (mg, "sigmoidd", "did you mean sigmoid?"),
+        (mg, "softpuls", "did you mean softplus?"),
         (mg, "binary_cross_entropi", "did you mean binary_cross_entropy?"),
         (mg.nn, "Linear", "mg.MLP(2, [2, 1]"),
         (mg.nn, "ReLU", "mg.relu(v)"),
@@ -54,6 +65,68 @@ def test_a_name_from_elsewhere_is_answered_with_what_to_write(owner: Any, name: 
     assert f"has no attribute {name!r}: " in message
     assert answer in message
     assert caught.value.obj is None  # else Python would add a hint of its own
+
+
+#: Functions of other packages, near by their letters to one of this package that is another function.
+OTHERS = [
+    *("log3", "logn", "exp3", "expi", "cosm1", "sinpi", "cospi", "cott", "tand", "atan3", "acoth", "asech"),
+    *(
+        "erfi",
+        "erfcx",
+        "erfinv",
+        "lgamma",
+        "digamma",
+        "gamma",
+        "rrelu",
+        "crelu",
+        "relu7",
+        "glu",
+        "softmin2",
+    ),
+    *("hardshrink", "softshrink", "huber_loss", "squared_hinge", "l2_loss", "log_loss", "msle_loss"),
+    *("cross_entropy2", "kl_div", "argmax", "nanmean", "cummax", "maximum2", "logcumsumexp", "logaddexp2"),
+    *("cosine_similarity", "signbit", "powi", "cbrt3", "dots", "prods", "hypot3", "sums", "gradgrad"),
+    *("adamax", "nadam"),
+]
+
+
+@pytest.mark.parametrize("name", [name for name in OTHERS if not hasattr(mg, name)])
+def test_no_hint_leads_to_another_function(name: str) -> None:
+    with pytest.raises(AttributeError) as caught:
+        getattr(mg, name)
+    assert "did you mean" not in str(caught.value)
+
+
+def test_hints_that_compose_a_function_give_its_numbers() -> None:
+    """Each text that says "write …" is run, beside the function as its paper or its package defines it."""
+    definitions: dict[str, Callable[[float], float]] = {
+        "square": lambda x: x**2,
+        "reciprocal": lambda x: x**-1,
+        "rsqrt": lambda x: x**-0.5,
+        "exp10": lambda x: 10**x,
+        "cot": lambda x: math.cos(x) / math.sin(x),
+        "sec": lambda x: 1 / math.cos(x),
+        "csc": lambda x: 1 / math.sin(x),
+        "coth": lambda x: math.cosh(x) / math.sinh(x),
+        "sech": lambda x: 2 / (math.exp(x) + math.exp(-x)),
+        "csch": lambda x: 2 / (math.exp(x) - math.exp(-x)),
+        "relu6": lambda x: min(max(0, x), 6),
+        "celu": lambda x: max(0, x) + min(0, 2 * (math.exp(x / 2) - 1)),
+        "prelu": lambda x: max(0, x) + 0.25 * min(0, x),
+        "mish": lambda x: x * math.tanh(math.log(1 + math.exp(x))),
+        "hardsigmoid": lambda x: min(max(x + 3, 0), 6) / 6,
+        "hardswish": lambda x: x * min(max(x + 3, 0), 6) / 6,
+        "tanhshrink": lambda x: x - math.tanh(x),
+        "heaviside": lambda x: float(x > 0),
+        "step": lambda x: float(x > 0),
+    }
+    for name, function in definitions.items():
+        text = elsewhere.ELSEWHERE[name].removeprefix("write ").split(", w")[0]
+        for x in (-7.5, -1.25, 0.5, 1.0, 3.5, 8.0):
+            if name == "rsqrt" and x < 0:
+                continue
+            got = eval(text, {"mg": mg, "x": x, "alpha": 2.0, "slope": 0.25})
+            assert got == pytest.approx(function(x), rel=1e-12, abs=1e-12), (name, x)
 
 
 @pytest.mark.parametrize("owner", [mg, mg.nn, mg.stop, MODEL])
@@ -92,9 +165,12 @@ def cube(a: float) -> float:
         (lambda: ANY.grad(cube, [mg.Value(1.0)]), TypeError, "call it first: grad(f(x), [x])"),
         (lambda: ANY.hessian(cube, [mg.Value(1.0)]), TypeError, "call it first: grad(f(x), [x])"),
         (lambda: ANY.exp([1.0]), TypeError,
-         "exp: a real number is needed, not [1.0] (list): write one for each number: [exp(x) for x in xs]"),
-        (lambda: ANY.dot([1.0], [[2.0]]), TypeError, "dot: a real number is needed, not [2.0] (list): write one for each number: [Value(x) for x in xs]"),
-        (lambda: ANY.maximum(1.0, "2"), TypeError, "maximum: a real number is needed, not '2' (str): convert it first: float(text)"),
+         "exp: a real number is needed, not [1.0] (list): "
+         "write one for each number: [exp(x) for x in xs]"),
+        (lambda: ANY.dot([1.0], [[2.0]]), TypeError, "dot: a real number is needed, not [2.0] (list): "
+         "write one for each number: [Value(x) for x in xs]"),
+        (lambda: ANY.maximum(1.0, "2"), TypeError,
+         "maximum: a real number is needed, not '2' (str): convert it first: float(text)"),
         (lambda: mg.log(0), ValueError, "log(0.0) is undefined"),
         (lambda: mg.sqrt(-1), ValueError, "sqrt(-1.0) is undefined"),
         (lambda: mg.acos(2.0), ValueError, "acos(2.0) is undefined"),

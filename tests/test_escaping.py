@@ -193,3 +193,34 @@ def test_no_name_controls_the_terminal(tmp_path: Path, capsys: pytest.CaptureFix
     said = "".join(capsys.readouterr())
     assert "red" in said and "three" in said
     assert not set(said) & {"\x1b", "\x07"}
+
+
+@pytest.mark.parametrize(
+    "name", ["a\x1b[31mb\u202e", "t\tn\u2028", "x\u200bz", "a\nb", "x" * 1100, "\ud800"]
+)
+def test_no_output_has_letters_that_are_not_seen(name: str) -> None:
+    w, x = mg.Value(2.0, name), mg.Value(3.0, f"x{name}")
+    loss = mg.tanh(w * x) + 1
+    loss.name = f"L{name}"
+    loss.backward()
+    table = mg.data.Table(f"of {name}", [name, "b"], [[1.0, 2.0], [2.0, 3.0]], [0, 1], name, [name, "d"])
+    program = mg.compile(loss, inputs=[x], wrt=[w], backend="python")
+    for thing in (
+        mg.steps(loss), mg.explain(loss, w), mg.ripple(loss, {w: 0.1}), table, program, mg.draw(loss),
+        mg.formula(loss), program.source,
+    ):  # fmt: skip
+        for text in (str(thing), repr(thing)):
+            assert all(letter.isprintable() or letter in "\n\t" for letter in text), repr(text)
+        assert not {"\u202e", "\x1b", "\u2028", "\u200b"} & {*str(thing)}
+    assert all(letter.isprintable() for letter in mg.formula(loss))
+
+
+@pytest.mark.parametrize("backend", ["python", "numpy", "llvm"])
+def test_long_names_are_names_in_every_backend(backend: str) -> None:
+    pytest.importorskip("llvmlite" if backend == "llvm" else "numpy")
+    names = ["x" * 1100, "x" * 1100 + "y", "x" * 100_000, "é" * 3000, "x" * 59 + "1", "x" * 60 + "1"]
+    leaves = [mg.Value(float(i + 1), name) for i, name in enumerate(names)]
+    x = mg.Value(2.0, "x" * 2000)
+    program = mg.compile(mg.sum(leaf * x for leaf in leaves), inputs=[x], wrt=leaves, backend=backend)
+    loss, gradients = program([[2.0]])
+    assert loss == 42.0 and [*gradients] == [2.0] * 6

@@ -32,6 +32,9 @@ from microgradlike.units import Units
 if os.name == "posix":
     import resource
 
+#: Damage may take the check sum out: what is left is then checked without it.
+pytestmark = pytest.mark.filterwarnings("ignore:.*has no check sum:UserWarning")
+
 #: How many damaged files of each kind are read; many more were, by MICROGRADLIKE_FUZZ=100000.
 EXAMPLES = int(os.environ.get("MICROGRADLIKE_FUZZ", "150"))
 HERE = Path(__file__).parent
@@ -301,7 +304,11 @@ def test_the_shell_answers_a_damaged_file_in_one_line(
 def test_models_from_elsewhere(tmp_path: Path, content: bytes, says: str) -> None:
     path = tmp_path / "model.json"
     model = network()
-    whole = json.dumps(json.loads(written(model.save, tmp_path)))[1:-1]
+    parts = json.loads(written(model.save, tmp_path))
+    changed = b"comment" in content
+    if changed:
+        del parts["checksum"]
+    whole = json.dumps(parts)[1:-1]
     utf16 = content[:2] == b"\xff\xfe"
     path.write_bytes(
         content.decode("utf-16").replace("ALL", whole).encode("utf-16")
@@ -309,7 +316,8 @@ def test_models_from_elsewhere(tmp_path: Path, content: bytes, says: str) -> Non
         else content.replace(b"ALL", whole.encode())
     )
     if not says:
-        assert load(path).state_dict() == model.state_dict()
+        with pytest.warns(UserWarning, match="no check sum") if changed else contextlib.nullcontext():
+            assert load(path).state_dict() == model.state_dict()
     else:
         with pytest.raises(ValueError, match=says) as caught:
             load(path)
@@ -340,8 +348,12 @@ def test_a_checkpoint_written_by_another_program_goes_on_with_the_same_bits(tmp_
     content = json.loads(path.read_text())
     assert 0.0 not in content["history"]["losses"]
     content["history"]["seconds"] = [0, 1]  # as JavaScript writes 0.0 and 1.0
+    del content["checksum"]  # which is of other seconds
     path.write_text(json.dumps(dict(reversed(content.items())), indent=3), newline="\r\n")
-    assert train(path, epochs=4).losses == whole.losses
+    with pytest.warns(
+        UserWarning, match=r"run\.json: it has no check sum: damage to it would not be noticed"
+    ):
+        assert train(path, epochs=4).losses == whole.losses
 
 
 @pytest.mark.parametrize(
@@ -381,7 +393,14 @@ def test_a_damaged_number_in_a_checkpoint_is_found(tmp_path: Path, keys: list[An
         inside = inside[key]
     inside[last] = thing
     path.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=r"run\.json: this checkpoint is damaged: "):
+    with pytest.raises(ValueError, match=r"run\.json: this checkpoint is damaged: its check sum"):
+        train(path, epochs=3)
+    del content["checksum"]
+    path.write_text(json.dumps(content))
+    with (
+        pytest.warns(UserWarning, match="no check sum"),
+        pytest.raises(ValueError, match=r"run\.json: this checkpoint is damaged: "),
+    ):
         train(path, epochs=3)
 
 
@@ -480,7 +499,7 @@ from test_files import read_everything
 folder = Path(sys.argv[1])
 read_everything(folder)  # what is imported late is there now
 happened = set()
-harmless = ("open", "os.", "object.__getattr__", "builtins.id")
+harmless = ("open", "os.", "fcntl.flock", "object.__getattr__", "builtins.id")
 sys.addaudithook(lambda event, _: None if event.startswith(harmless) else happened.add(event))
 read_everything(folder)
 print(sorted(happened))
@@ -561,16 +580,86 @@ def kill_while_writing(folder: Path, kills: int) -> None:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             assert path.read_bytes() in contents, name
-        for file in folder.iterdir():
-            if file != path:
-                assert re.fullmatch(r"\.[0-9a-f]{16}\.tmp", file.name), file
-                file.unlink()
-                litter += 1
+            drafts = [file.name for file in folder.iterdir() if file != path]
+            assert all(re.fullmatch(r"\.microgradlike-[0-9a-f]{16}\.tmp", draft) for draft in drafts)
+            litter += len(drafts)
+            write(path, 0)
+            assert [*folder.iterdir()] == [path]  # the next write removes the drafts of the dead
         print(name, kills, "kills", litter, "drafts left")
-        write(path, 0)
         assert path.read_bytes() == contents[0]
         path.unlink()
         assert not [*folder.iterdir()]
+
+
+def test_the_draft_of_a_living_writer_stays(tmp_path: Path) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    ours, foreign = tmp_path / f".microgradlike-{'0' * 16}.tmp", tmp_path / f".{'0' * 16}.tmp"
+    foreign.write_text("of another program")
+    os.mkfifo(tmp_path / f".microgradlike-{'1' * 16}.tmp")
+    with ours.open("w") as file:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX)
+        network().save(tmp_path / "model.json")
+        assert ours.exists() and foreign.exists()
+    network().save(tmp_path / "model.json")
+    assert not ours.exists() and foreign.exists()
+    assert len([*tmp_path.iterdir()]) == 3
+
+
+def test_a_read_only_file_stays_unless_asked(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for suffix, write in WRITERS.values():
+        path = tmp_path / f"file{suffix}"
+        path.write_text("precious")
+        path.chmod(0o444)
+        before = path.read_bytes()
+        with pytest.raises(OSError, match="this file is read-only, and stays so") as caught:
+            write(path, 0)
+        assert caught.value.errno == errno.EACCES
+        assert path.read_bytes() == before
+        path.chmod(0o644)
+        path.unlink()
+    path = tmp_path / "model.json"
+    path.write_text("precious")
+    path.chmod(0o444)
+    network().save(path, force=True)
+    assert load(path).state_dict() == network().state_dict()
+    mg.data.xor().save(path, force=True)
+    assert len(mg.data.read_csv(path)) == 4
+    path.chmod(0o644)
+    assert len([*tmp_path.iterdir()]) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "error", "says"),
+    [
+        (1, TypeError, "not 1, which would be an open file"),
+        (True, TypeError, "not True, which would be an open file"),
+        (b"model.json", TypeError, r"not b'model.json'"),
+        (None, TypeError, "not None"),
+        ("", ValueError, "write the name of the file"),
+        (" ", ValueError, "write the name of the file"),
+        ("folder/", ValueError, "this names a directory"),
+        ("folder/.", ValueError, "this names a directory"),
+        ("..", ValueError, "this names a directory"),
+        ("a\0b", ValueError, "a path has no zero byte"),
+        ("\ud800", ValueError, "half a character"),
+    ],
+)
+def test_what_is_no_path_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: Any, error: type[Exception], says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MICROGRADLIKE_DOT", "none")
+    writers: list[Callable[[Any], Any]] = [network().save, mg.data.xor().save, mg.steps(loss(0)).save]
+    for write in writers:
+        with pytest.raises(error, match=says):
+            write(path)
+    if path is not None:
+        with pytest.raises((TypeError, ValueError)):
+            mg.draw(loss(0)).render(path, format="gv")
+        with pytest.raises((TypeError, ValueError)):
+            mg.fit(network(), XOR, checkpoint=path, progress=False, epochs=1)
+    assert [*tmp_path.iterdir()] == []
 
 
 def fill_the_disk(folder: Path) -> None:

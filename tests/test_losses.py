@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from mpmath import mp, mpf
 
+import microgradlike as mg
 from microgradlike import Value
 from microgradlike.losses import (
     binary_cross_entropy,
@@ -397,3 +398,66 @@ def test_a_target_that_is_no_probability_is_refused_or_follows_the_formula(t: fl
 def test_bad_classes(logits: Any, target: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         cross_entropy(logits, target)
+
+
+# ── One contract for all ──────────────────────────────────────────────────────────────────────────────
+
+OF_PROBABILITIES = (binary_cross_entropy, binary_cross_entropy_with_logits)
+WRONG_TARGETS: list[tuple[Callable[..., Value], float]] = [
+    *((loss, t) for loss in OF_PROBABILITIES for t in (-1.0, 2.0, 1.0000001, -1e-300, math.nan, math.inf)),
+    *((hinge_loss, t) for t in (0.0, 0.5, -0.9999999, math.nan, math.inf)),
+]
+
+
+@pytest.mark.parametrize(("loss", "t"), WRONG_TARGETS)
+@pytest.mark.parametrize(
+    "form", [float, Value, np.float64, lambda t: [t, 1.0], lambda t: np.array([1.0, t])]
+)
+def test_a_target_without_a_meaning_is_refused_by_all(loss: Any, t: float, form: Any) -> None:
+    target = form(t)
+    prediction: Any = [0.5, 0.5] if hasattr(target, "__len__") else Value(0.5)
+    with pytest.raises(
+        ValueError, match=f"^the targets of {loss.__name__} are .*, not .*{t:g}".replace("+", ".")
+    ):
+        loss(prediction, target)
+
+
+def test_a_wrong_target_is_answered_with_what_to_write() -> None:
+    for loss in OF_PROBABILITIES:
+        with pytest.raises(ValueError, match=r"for -1 and 1 write \(t \+ 1\) / 2, or take hinge_loss$"):
+            loss(Value(0.5), -1)
+    with pytest.raises(ValueError, match=r"not t2 = 0: for 0 and 1 write 2 \* t - 1$"):
+        hinge_loss([0.5, 0.5], [1, 0])
+
+
+@pytest.mark.parametrize("loss", [*ELEMENTWISE, half_squared_error])
+@pytest.mark.parametrize("prediction", [1e200, -1e200, 1.7e308, math.inf, -math.inf, math.nan])
+def test_a_prediction_out_of_all_bounds_is_no_error(loss: Any, prediction: float) -> None:
+    """Training that diverges must be able to see it; of a probability only nan is such a prediction."""
+    if loss is binary_cross_entropy and not math.isnan(prediction):
+        with pytest.raises(ValueError, match="of logits there is binary_cross_entropy_with_logits"):
+            loss(prediction, 1.0)
+        return
+    y = Value(prediction)
+    L = loss(y, 1.0)
+    assert L.data >= 0 or math.isnan(L.data)
+    L.backward()
+
+
+def test_mse_loss_is_infinite_where_half_squared_error_is() -> None:
+    y = Value(1e200)
+    L = mse_loss([y, 1.0], [0.0, 0.0])
+    assert L.data == half_squared_error([y, 1.0], [0.0, 0.0]).data == math.inf
+    L.backward()
+    assert y.grad == 1e200
+
+
+def test_a_loss_from_logits_no_longer_runs_away_with_labels_of_signs() -> None:
+    """The report: with labels −1 and 1 the loss ran to −52, and training reported success."""
+    X, t = [[-1.0], [1.0]], [-1.0, 1.0]
+    model = mg.MLP(1, [1])
+    for way in ("auto", False):
+        with pytest.raises(ValueError, match="targets of binary_cross_entropy_with_logits are from 0 to 1"):
+            mg.fit(
+                model, (X, t), loss=binary_cross_entropy_with_logits, epochs=3, progress=False, compile=way
+            )

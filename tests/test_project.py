@@ -23,7 +23,7 @@ FLOORS = [
     {"architecture"},
     {"nn", "losses", "optim", "formula", "gradcheck", "hand", "paths", "toys", "flatness"},
     {"label", "picture", "data", "stop"},
-    {"sketch", "report", "plot", "player", "examine", "evaluate"},
+    {"arguments", "sketch", "report", "plot", "player", "examine", "evaluate"},
     {"draw", "diagnose", "compile.batch", "compile.names", "compile.ieee", "compile.writing"},
     {"steps", "explain", "ripple", "compile.scalars", "compile.trace", "compile.tails"},
     {
@@ -34,7 +34,7 @@ FLOORS = [
         "compile.rows",
         "compile.vector",
     },
-    {"compile.arrays", "compile.onehot"},
+    {"compile.arrays", "compile.onehot", "compile.tails"},
     {"compile.places", "compile.jax", "compile.llvm"},
     {"compile.numpy"},
     {"compile.program"},

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
@@ -71,9 +71,12 @@ READINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "the graph of a grad": (cubed, lambda p: mg.formula(mg.grad(p[0], [p[1]])[0])),
     "jacobian": (product, lambda p: numbers(mg.jacobian([p[0], p[0]], p[1]))),
     "hessian": (product, lambda p: numbers(mg.hessian(*p))),
-    "jvp": (product, lambda p: mg.jvp(*p, [1.0, 2.0])),
-    "gradcheck": (lambda: None, lambda _: mg.gradcheck(f, [1.5, 0.5])),
-    "gradcheck of a grad": (lambda: None, lambda _: mg.gradcheck(lambda x: mg.grad(x**3, [x])[0], [1.5])),
+    "jvp": (product, lambda p: mg.jvp(p[0], p[1], [1.0, 2.0])),
+    "gradcheck": (lambda: None, lambda _: str(mg.gradcheck(f, [1.5, 0.5]))),
+    "gradcheck of a grad": (
+        lambda: None,
+        lambda _: str(mg.gradcheck(lambda x: mg.grad(x**3, [x])[0], [1.5])),
+    ),
     "gradcheck that fails": (lambda: None, lambda _: wrong_derivative()),
     "fit": (lambda: None, lambda _: trained("auto")),
     "fit, eager": (lambda: None, lambda _: trained(False)),
@@ -176,7 +179,7 @@ def test_recording_is_undone_by_an_error() -> None:
 # ── Generators and tasks, which may leave in any order ────────────────────────────────────────────────
 
 
-def within() -> Iterator[None]:
+def within() -> Generator[None]:
     with mg.no_grad():
         yield
 
@@ -214,7 +217,7 @@ def test_a_generator_that_is_entered_inside_and_left_outside() -> None:
 def test_any_order(seed: int) -> None:
     """Recorded is what no `no_grad` is open for, of those that were entered since `recording` began."""
     rng = np.random.default_rng(seed)
-    levels: list[list[Iterator[None]]] = [[]]  # the open generators, by the `recording` that they are in
+    levels: list[list[Generator[None]]] = [[]]  # the open generators, by the `recording` that they are in
 
     def walk(depth: int) -> None:
         for _ in range(8):
@@ -232,12 +235,12 @@ def test_any_order(seed: int) -> None:
             else:
                 level = levels[rng.integers(len(levels))]
                 if level:
-                    level.pop(rng.integers(len(level))).close()  # type: ignore[attr-defined]
+                    level.pop(rng.integers(len(level))).close()
             assert is_recorded() == (not levels[-1])
 
     walk(0)
     while levels[0]:
-        levels[0].pop().close()  # type: ignore[attr-defined]
+        levels[0].pop().close()
     assert is_recorded()
 
 

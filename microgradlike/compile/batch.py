@@ -6,14 +6,15 @@ from itertools import chain
 from typing import Any, NoReturn
 
 from microgradlike.engine import real
+from microgradlike.notation import visible
 
 #: From so many numbers on, BLAS uses threads.
 _MANY = 10_000
 
 
 def some(names: Sequence[str]) -> str:
-    """The names, or the first and the last of many."""
-    return ", ".join(names) if len(names) <= 6 else f"{', '.join(names[:3])}, …, {names[-1]}"
+    """The names, or the first and the last of many; nothing in them stays invisible."""
+    return visible(", ".join(names) if len(names) <= 6 else f"{', '.join(names[:3])}, …, {names[-1]}")
 
 
 class Lists:

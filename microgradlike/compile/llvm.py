@@ -268,7 +268,8 @@ def _applied(op: Op, operands: Sequence[Vector]) -> Vector:
             return _POWERS[exponent](operands[0])
         return _pow(operands[0], operands[0].of(exponent))
     if op.book:
-        return op.book(operands[-1])
+        vector: Vector = op.book(operands[-1])
+        return vector
     if op.name not in ROWS:
         raise NoRuleError("llvm", op.name, "llvm.py")
     return ROWS[op.name](*operands)

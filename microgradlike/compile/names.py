@@ -4,6 +4,9 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+#: Letters of a name in code: some compilers cut what is longer, and then take two names for one.
+_LONGEST = 60
+
 
 class Names:
     """Gives out names, each once.
@@ -36,8 +39,8 @@ class Names:
 
 
 def identifier(name: str) -> str:
-    """What Python reads as a name, in the form in which Python keeps it."""
-    name = re.sub(r"\W", "_", unicodedata.normalize("NFKC", name)).lstrip("_")
+    """What Python reads as a name, in the form in which Python keeps it; of a long name its beginning."""
+    name = re.sub(r"\W", "_", unicodedata.normalize("NFKC", name)).lstrip("_")[:_LONGEST]
     return name if name.isidentifier() else f"v_{name}"
 
 

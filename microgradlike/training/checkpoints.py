@@ -8,7 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from microgradlike.files import write_atomically
+from microgradlike import saving
+from microgradlike.files import checked, write_atomically
 
 _FORMAT, _VERSION = "microgradlike checkpoint", 2
 
@@ -29,11 +30,16 @@ def check_place(path: str | os.PathLike[str]) -> None:
     """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"checkpoint is the name of a file, not {path!r:.60}")
-    place = Path(path)
+    place = Path(checked(path))
     if place.is_dir():
         raise ValueError(f"{path}: this is a directory; checkpoint needs the name of a file")
     if not place.absolute().parent.is_dir():
         raise ValueError(f"{path}: there is no directory {place.absolute().parent}")
+    if place.is_file() and place.stat().st_size and not saving.is_of_kind(place, _FORMAT):
+        raise ValueError(
+            f"{path}: this file is no checkpoint, and would be replaced by one: delete it, or write the "
+            "checkpoint to another file"
+        )
 
 
 def save(path: str | os.PathLike[str], content: dict[str, Any]) -> None:
@@ -42,9 +48,8 @@ def save(path: str | os.PathLike[str], content: dict[str, Any]) -> None:
     Raises:
         WriteError: the file cannot be written; an earlier one stays as it is.
     """
-    text = json.dumps({"format": _FORMAT, "version": _VERSION, **content})
     try:
-        write_atomically(path, text + "\n")
+        write_atomically(path, saving.document(_FORMAT, _VERSION, content))
     except OSError as error:
         raise WriteError(*error.args, os.fspath(path)) from None
 
@@ -56,18 +61,12 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
         ValueError: the file is no checkpoint; the message says why.
         OSError: the file cannot be read.
     """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        raise ValueError(f"{path}: this is no checkpoint; resume=True goes on from one that fit wrote")
-    if content.get("version") not in (1, _VERSION) or content["version"] is True:
-        raise ValueError(f"{path}: version {content.get('version')!r:.60} of the format is unknown here")
+    content = saving.read(path, _FORMAT, {1, _VERSION})
     if not isinstance(content.get("settings"), dict):
         raise ValueError(f"{path}: it has no settings")
     if content["version"] == 1:
         content["lr"] = content["settings"].get("lr")
+    saving.verify(content, path)
     return content
 
 

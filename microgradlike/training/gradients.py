@@ -175,6 +175,7 @@ class Computation:
         how: "auto", False, or the name of a backend; True insists on any backend.
         batch_size: examples to an update.
         own_code: whether model or loss are the user's own code, which compiled code is compared with.
+        before: what computed the training that goes on, which "auto" chooses again.
 
     Attributes:
         backend: what computes: the name of a backend, or "eager".
@@ -189,18 +190,19 @@ class Computation:
         how: str | bool,
         batch_size: int,
         own_code: bool,
+        before: str | None = None,
     ) -> None:
         self.eager = eager
         self.computed: Sequence[Eager | Compiled] = eager
         self.insists, self.reason = how not in {"auto", False}, ""
         self.own_code = own_code
         self.traces: Traces | None = None
-        if how is False:
+        if how is False or (how == "auto" and before == "eager"):
             return
         leaves = eager[0].leaves
         gradients = [leaf.grad for leaf in leaves]
         try:
-            self._compile(tables, optimizer, "auto" if how is True else str(how), batch_size)
+            self._compile(tables, optimizer, "auto" if how is True else str(how), batch_size, before)
         except DisagreementError as error:
             if self.insists:
                 raise RuntimeError(
@@ -220,13 +222,22 @@ class Computation:
     def backend(self) -> str:
         return self.computed[0].backend
 
-    def _compile(self, tables: Sequence[Table], optimizer: Optimizer, backend: str, batch: int) -> None:
+    def _compile(
+        self,
+        tables: Sequence[Table],
+        optimizer: Optimizer,
+        backend: str,
+        batch: int,
+        before: str | None,
+    ) -> None:
         objective, table = self.eager[0].objective, tables[0]
         example = [table.rows[0], table.targets[0]]
         traces = Traces(objective.function, example, objective.code if self.own_code else ())
         with traces.unchanged():
             self._size = _size(self.eager[0])
-            if not self.insists and traces.size * batch < _SMALL:
+            if backend == "auto" and before:
+                backend = before
+            elif not self.insists and traces.size * batch < _SMALL:
                 backend = "python"
             program = compile_graph(objective.function, example, optimizer.parameters, backend=backend)
             compiled = [Compiled(program, objective, optimizer, table) for table in tables]

@@ -456,7 +456,13 @@ class _Training:
         own_code = not (is_our_network(self.state.model) and (loss is None or is_ours(loss)))
         self.own_code = own_code
         self.computation = Computation(
-            self.eager, self.tables, self.optimizer, compile, self.batch_size, own_code
+            self.eager,
+            self.tables,
+            self.optimizer,
+            compile,
+            self.batch_size,
+            own_code,
+            saved.get("backend") if saved else None,
         )
         self.history.backend = self.computation.backend
         if self.computation.reason:
@@ -544,8 +550,11 @@ class _Training:
             if self.own_optimizer:
                 self._check_agreement()
             self._note(loss, ops.mean(*norms), start, started)
-        changes = map(abs, map(sub, self.state.numbers(), start.numbers))
-        self.history.changes[-1] = math.fsum(changes) / len(self.parameters)
+        changes = [*map(abs, map(sub, self.state.numbers(), start.numbers))]
+        try:
+            self.history.changes[-1] = math.fsum(changes) / len(changes)
+        except OverflowError:  # of numbers next to the largest; `mean` knows how
+            self.history.changes[-1] = ops.mean(*changes)
         if self.batch_size < self.n:
             self._ask()
         return True
@@ -709,6 +718,8 @@ class _Training:
         content = {
             "settings": self._agreed,
             "lr": self.given["lr"],
+            "backend": self.history.backend,
+            "microgradlike": _version(),
             "task": model.task.state_dict(),
             "units": model.units.state_dict() if model.units else None,
             **self.state.state_dict(),
@@ -718,6 +729,18 @@ class _Training:
     def _load(self, checkpoint: str | os.PathLike[str], content: dict[str, Any]) -> None:
         """Go on from what was in a checkpoint; on an error, nothing has changed."""
         checkpoints.check_settings(checkpoint, content["settings"], self._agreed)
+        there, own = content.get("backend"), self.computation.backend
+        if there is not None and there != own:  # whose last digits differ
+            write = "False" if there == "eager" else f'"{there}"'
+            raise ValueError(
+                f"{checkpoint}: this training is computed by {own}, the checkpoint by {there!s:.60}: "
+                f"write compile={write} to go on with the same bits"
+            )
+        if content.get("microgradlike", _version()) != _version():
+            self._say(
+                f"The checkpoint is of microgradlike {content['microgradlike']!s:.60}, and this is "
+                f"{_version()}: the last digits may differ."
+            )
         try:
             # A schedule, a callback, or the training before it in this process may have changed the rate.
             saved = content if content["version"] == 1 else content["training"]
@@ -733,6 +756,12 @@ class _Training:
             raise ValueError(f"{checkpoint}: {error}") from None
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"{checkpoint}: this checkpoint is damaged: {error}") from None
+
+
+def _version() -> str:
+    import microgradlike
+
+    return microgradlike.__version__
 
 
 def _is_true(answer: Any) -> bool:
