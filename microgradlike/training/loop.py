@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib import import_module
-from operator import sub
+from operator import attrgetter, sub
 from typing import Any
 
 from microgradlike import ops
@@ -35,6 +35,8 @@ from microgradlike.transaction import write
 from microgradlike.units import Units
 
 __all__ = ["History", "fit"]
+
+_gradient = attrgetter("grad")
 
 #: A loss that has grown so many times over (and is not just a little more than 0) will not come back.
 _DIVERGED = 1e6
@@ -422,6 +424,9 @@ class _Training:
         #: Whether user's code runs between two gradients, and may change what the model computes.
         self.is_watched = not all(map(is_ours, self._between()))
         self.own_optimizer = not is_ours(type(self.optimizer))
+        # What an interrupted step has moved is put back with its epoch: that need not be done twice.
+        plain = type(self.optimizer).step is Optimizer.step
+        self.step = self.optimizer._move if plain else self.optimizer.step
         self.history = state.history
         self.given = self.optimizer.state_dict()
         self.bar: Any = None
@@ -536,7 +541,7 @@ class _Training:
                 self._note(loss, norm, start, started)
                 if self._ask():
                     return True
-            self.optimizer.step()
+            self.step()
         if self.batch_size < self.n:
             loss = ops.sum(*losses) / self.n
             if not math.isfinite(loss):  # as where all examples are one batch
@@ -569,7 +574,7 @@ class _Training:
         state, own = self.state, None
         try:
             loss = self.computation.computed[0].gradient(indices)
-            norm = math.hypot(*(parameter.grad for parameter in self.parameters))
+            norm = math.hypot(*map(_gradient, self.parameters))
         except (ArithmeticError, TypeError, ValueError) as error:
             loss = norm = math.nan
             own = error
