@@ -5,6 +5,7 @@ What there is to see, `microgradlike.examine` has seen. Each finding is a functi
 
 import functools
 import html
+import itertools
 import math
 import textwrap
 from collections import Counter
@@ -28,20 +29,25 @@ from microgradlike.examine import (
     short,
 )
 from microgradlike.nn import MLP, Module
+from microgradlike.optim import Optimizer
 from microgradlike.receipts import Receipted
 from microgradlike.transaction import Unchanged
 
 # Where a finding begins; a test counts how rarely new networks come that far.
 _DEAD = 0.25  # the share of a layer's neurons; a single dead one of eight is common in new networks
 _SATURATED = 0.6  # the share of a hidden layer's outputs that are flat
+_DEEP = 0.5  # the share of these that would be flat at half their sums, too
 _STUCK = 0.25  # the share of the last layer's that are flat and far from their targets
 _FACTOR, _HUGE = 1e3, 1e3  # by which ∂L/∂z changes from layer to layer in all; |gradient| / |weights|
 _LARGE, _SMALL = 10.0, 0.01  # of a column: its root mean square; its spread
 _FAR, _APART = 10.0, 100.0  # its mean in spreads, if that is above 1, too; the widest spread in its own
 _UNBALANCED = 0.95  # the share of one class
-_STANDSTILL, _PROGRESS = 1e-4, 1e-2  # the part of the loss that a step takes: too little; worth it
+_STANDSTILL, _PROGRESS = 1e-4, 1e-2  # the part of the loss that a trial takes: too little; worth it
 _SLOW = 500.0  # times the rate, and a step still takes away more and more
-_TYPICAL = 0.1  # a rate; where such a one stands still, it is not too low: that is a plateau, or the end
+_WORSE = 1.5  # times the loss before it is a trial that went wrong
+#: Rates; where such a one stands still, it is not too low: that is a plateau, or the end.
+_TYPICAL, _TYPICAL_ADAPTIVE = 0.1, 1e-3
+_MOST_RATE, _MOST_TRIES = 100.0, 60  # of rates that are tried
 
 _MOST_NAMES, _WIDTH = 6, 100
 
@@ -65,6 +71,7 @@ class Diagnosis:
         findings: a `Finding` for each thing that is wrong; none if all is well.
         loss: the mean loss; nan if it could not be computed.
         rate: the learning rate that was judged, if one was.
+        unknown: what could not be judged, and what would tell; or "".
     """
 
     title: str
@@ -72,6 +79,7 @@ class Diagnosis:
     findings: list[Finding]
     loss: float
     rate: float | None = None
+    unknown: str = ""
 
     def __str__(self) -> str:
         lines = self._lines()
@@ -113,11 +121,13 @@ class Diagnosis:
             judged = (
                 "" if self.rate else " (No learning rate was judged: write lr=0.1, or what you train with.)"
             )
-            return [
+            sentences = [
                 "All is well: none of the usual things that keep a network from learning was found."
                 + judged
             ]
-        return [f"{i}. {finding.sentence}" for i, finding in enumerate(self.findings, 1)]
+        else:
+            sentences = [f"{i}. {finding.sentence}" for i, finding in enumerate(self.findings, 1)]
+        return [*sentences, self.unknown] if self.unknown else sentences
 
 
 _SIDES = "<><>>>>>"  # on which the columns are aligned
@@ -129,6 +139,8 @@ def diagnose(
     data: Any,
     loss: Loss | None = None,
     lr: SupportsFloat | None = None,
+    *,
+    optimizer: Optimizer | None = None,
 ) -> Diagnosis:
     """What keeps a network from learning: a table of its layers, and a sentence for each thing wrong.
 
@@ -139,8 +151,10 @@ def diagnose(
         model: an `MLP`; of any other `Module` the neurons are unknown, and the rest is judged.
         data: the examples, in a form that `microgradlike.data.as_table` takes, such as a pair (X, t).
         loss: of a prediction and a target, as in `microgradlike.losses`; by default as for `fit`.
-        lr: the learning rate to judge, by one step of gradient descent on the mean loss, which is taken
-            back. Without it none is judged.
+        lr: the learning rate to judge, by some steps of gradient descent on the mean loss, which are taken
+            back. Without it, and without an optimiser, none is judged.
+        optimizer: the optimiser that is used, in place of gradient descent; its rate is judged, or lr. It
+            is not changed.
 
     Raises:
         TypeError: the model is no Module, the loss gives no Value, or the data holds what is no number.
@@ -163,21 +177,33 @@ def diagnose(
         raise TypeError(f"diagnose(model, data) examines a Module such as an MLP, not {model!r:.60}")
     if loss is not None and not callable(loss):
         raise TypeError(f"loss is a function such as half_squared_error, not {loss!r:.60}")
+    if optimizer is not None and not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            f"optimizer is an Optimizer such as Adam(model.parameters()), not {optimizer!r:.60}"
+        )
+    if lr is None and optimizer is not None:
+        lr = optimizer.lr
     rate = None if lr is None else real(lr)
     if rate is not None and not 0 < rate < math.inf:
         raise ValueError(f"lr is {rate:g}: a learning rate is a finite number above 0, such as 0.1")
     before = Unchanged(model.parameters())
     with before, before:
-        seen = Seen(model, *examples(data), loss, rate)
+        seen = Seen(model, examples(data), loss, rate, optimizer)
         found = [Finding(kind, text) for kind, find in _FINDINGS.items() for text in find(seen)]
-        return Diagnosis(seen.title(), seen.layers, found, seen.mean_loss, rate)
+        loss_value = seen.mean_loss * seen.scale
+        return Diagnosis(seen.title(), seen.layers, found, loss_value, rate, _unknown(seen))
 
 
 # ── Findings: each looks at what was seen, and yields a text or none ──────────────────────────────────
 
 
 def _not_finite(seen: Seen) -> Iterator[str]:
-    if seen.trouble and not any(_targets_out_of_range(seen)):  # which would be the reason
+    if seen.lost and seen.is_finite:
+        yield (
+            f"The loss {seen.trouble}. No step changes that number any more, and what depends on it has no "
+            "gradient. Start anew with smaller weights or a smaller learning rate."
+        )
+    elif seen.trouble and not any(_targets_out_of_range(seen)):  # which would be the reason
         yield (
             f"The loss {seen.trouble}. No gradient says anything then, and one step would spoil every "
             "weight. If the data is at fault, correct that row or leave it out; if a weight is, start "
@@ -188,6 +214,10 @@ def _not_finite(seen: Seen) -> Iterator[str]:
 def _targets_out_of_range(seen: Seen) -> Iterator[str]:
     activation = seen.layers[-1].activation if seen.units else "linear"
     low, high, *_ = shape_of(activation)
+    units = getattr(seen.model, "units", None)
+    if units and units.target_means:  # the outputs are those of the activation, in the units of the targets
+        ends = [(low * s + m, high * s + m) for m, s in zip(units.target_means, units.target_spreads)]
+        low, high = max(low for low, _ in ends), min(high for _, high in ends)
     targets = [(i, u) for i, t in zip(seen.chosen, seen.targets) for u in as_list(t)]
     labels = {u for _, u in targets} == {-1.0, 1.0}
     from_0 = "write (t + 1) / 2, which is 0 or 1" if labels else "scale the targets to 0 … 1"
@@ -216,9 +246,10 @@ def _targets_out_of_range(seen: Seen) -> Iterator[str]:
         )
     if wrong := [(i, t) for i, t in targets if not fits(t)]:
         i, t = wrong[0]
+        target = t if isinstance(t, list) else short(float(t))
         yield (
             f"Targets are out of range, {len({i for i, _ in wrong})} of {len(seen.rows)}, first that of "
-            f"rows[{i}], {short(t) if isinstance(t, float) else t}: {why}. No training can meet them, "
+            f"rows[{i}], {target}: {why}. No training can meet them, "
             f"and trying drives the weights off. Instead, {remedy}."
         )
 
@@ -244,25 +275,56 @@ def _probabilities_for_logits(seen: Seen) -> Iterator[str]:
 
 
 def _zero_grad_forgotten(seen: Seen) -> Iterator[str]:
-    n, first = seen.total, seen.parameters[0]
-    times = max(len(p.grad.passes) if isinstance(p.grad, Receipted) else 0 for p in seen.parameters)
-    if times <= n:  # which may be one for each example; so look at the numbers
-        times = 0
-        now = [float(p.grad) for p in seen.parameters]
-        one = list(seen.gradient.values())
-        k = math.hypot(*now) / seen.norm if seen.norm and not seen.trouble and len(seen.rows) == n else 0.0
-        near = math.hypot(*(a - k * g for a, g in zip(now, one))) < 1e-6 * k * seen.norm
-        if near and round(k) > 1 and abs(k - round(k)) < 1e-6 * k < 0.1:
-            # A pass of the sum over n examples is n passes of the mean, and no mistake.
-            times = round(k) // n if round(k) % n == 0 else round(k)
-    if times > 1:
+    advice = "Old gradients pull the steps astray. Write model.zero_grad() before loss.backward()."
+    receipted = [p for p in seen.parameters if isinstance(p.grad, Receipted) and seen.uses[p]]
+    if receipted:
+        # A receipt is kept for each use of a parameter, so the receipts count the examples.
+        p = receipted[0]
+        passes = [part for part in p.grad.passes if part.receipts]  # type: ignore[attr-defined]
+        examples = sum(len(part.receipts) for part in passes) / seen.uses[p]
+        if examples > seen.total:
+            yield (
+                f"zero_grad was forgotten: {name_of(p)}.grad is {short(p.grad)}, added up in "
+                f"{_count(len(passes), 'pass', 'passes')} over {examples:,.0f} examples, but there are "
+                f"{seen.total:,}. One pass over the data gives {short(seen.gradient[p])} at the present "
+                f"weights. {advice}"
+            )
+    elif (times := _times_the_gradient(seen)) > 1:
+        first = seen.parameters[0]
         yield (
-            f"zero_grad was forgotten: the gradients are of {times} passes, added up; "
-            f"{name_of(first)}.grad is {short(first.grad)}, and one pass over the data gives "
-            f"{short(seen.gradient[first])}. Old gradients pull the steps astray, further each time. Write "
-            f"model.zero_grad() before loss.backward(). (Of another loss than the one given here, which is "
-            f"{times} times as large, one pass would give the same.)"
+            f"The gradients are those of {times} passes: {name_of(first)}.grad is {short(first.grad)}, "
+            f"and one pass over the data gives {short(seen.gradient[first])}. If the loss is the one given "
+            f"here, zero_grad was forgotten. {advice} If it is {times} times as large, this was one pass. "
+            "Receipts tell: call loss.backward(receipts=True) and print mg.receipts(w)."
         )
+
+
+def _times_the_gradient(seen: Seen) -> int:
+    """How many times the gradient of one pass the present gradients are; 0 where they are no multiple."""
+    if seen.trouble or not seen.norm or len(seen.rows) != seen.total:
+        return 0
+    now = [0.0 if p.grad is None else float(p.grad) for p in seen.parameters]
+    ratio = math.hypot(*now) / seen.norm
+    off = math.hypot(*(a - ratio * g for a, g in zip(now, seen.gradient.values())))
+    times = round(ratio)
+    if times < 2 or off > 1e-6 * ratio * seen.norm or abs(ratio - times) > 1e-6 * ratio:
+        return 0
+    # A pass of the sum over n examples is n passes of the mean, and no mistake.
+    return times // seen.total if times % seen.total == 0 else times
+
+
+def _unknown(seen: Seen) -> str:
+    """What the gradients do not say."""
+    if seen.trouble or not seen.norm:
+        return ""
+    now = [0.0 if p.grad is None else float(p.grad) for p in seen.parameters]
+    kept_receipts = any(isinstance(p.grad, Receipted) for p in seen.parameters)
+    if kept_receipts or math.hypot(*now) <= 1.5 * seen.norm or _times_the_gradient(seen):
+        return ""
+    return (
+        "Whether zero_grad is called in time cannot be seen: the gradients there are larger than those of "
+        "one pass, and of other weights. To know, call loss.backward(receipts=True) and diagnose again."
+    )
 
 
 def _column_constant(seen: Seen) -> Iterator[str]:
@@ -275,7 +337,8 @@ def _column_constant(seen: Seen) -> Iterator[str]:
 
 
 def _inputs_not_scaled(seen: Seen) -> Iterator[str]:
-    if seen.model.units is not None:  # its layers see them in standard units
+    units = getattr(seen.model, "units", None)
+    if units is not None or seen.has_learned:  # its layers see standard units, or it did without
         return
     widest = min(_LARGE, max((spread for _, _, spread in seen.columns), default=0.0))
     wrong = [
@@ -298,6 +361,8 @@ def _inputs_not_scaled(seen: Seen) -> Iterator[str]:
 
 
 def _classes_unbalanced(seen: Seen) -> Iterator[str]:
+    if seen.has_learned:
+        return
     [(target, count)] = Counter(map(repr, seen.targets)).most_common(1)
     target, share = target.removesuffix(".0").replace("-", "−"), count / len(seen.rows)
     if len(seen.rows) >= FEW and share > _UNBALANCED:
@@ -309,6 +374,8 @@ def _classes_unbalanced(seen: Seen) -> Iterator[str]:
 
 
 def _symmetric(seen: Seen) -> Iterator[str]:
+    if seen.has_learned:
+        return
     for k, units in enumerate(seen.units, 1):
         first, *others = ([*unit.neuron.w, unit.neuron.b] for unit in units)
         alike = all(
@@ -326,9 +393,13 @@ def _symmetric(seen: Seen) -> Iterator[str]:
 
 
 def _dead(seen: Seen) -> Iterator[str]:
+    if seen.has_learned:
+        return
     dead: dict[int, list[Unit]] = {}
     for k, units in enumerate(seen.units, 1):
         gone = [unit for unit in units if unit.dead]
+        if len(gone) < len(units):  # else nothing below gets a gradient, and no other step revives them
+            gone = [*filter(_is_far_off, gone)]
         if len(gone) >= _DEAD * len(units):
             dead[k] = gone
     if dead:
@@ -347,13 +418,23 @@ def _dead(seen: Seen) -> Iterator[str]:
         )
 
 
+def _is_far_off(unit: Unit) -> bool:
+    """Whether a dead neuron is so far on the flat side that small steps elsewhere don't revive it."""
+    mean = math.fsum(unit.sums) / len(unit.sums)
+    spread = math.sqrt(math.fsum((z - mean) ** 2 for z in unit.sums) / len(unit.sums))
+    return max(unit.sums) < -spread or not spread
+
+
 def _saturated(seen: Seen) -> Iterator[str]:
+    if seen.has_learned:
+        return
     for k, units in enumerate(seen.units, 1):
         # An output may be saturated where it is right. A hidden neuron passes nothing on either way.
         last = units[0].output is not None
-        flat = {unit: unit.stuck if last else unit.flat * unit.shape.saturates for unit in units}
+        flat = {unit: (unit.stuck if last else unit.flat) * unit.shape.saturates for unit in units}
+        deep = sum(unit.deep for unit in units) / max(1, sum(unit.flat for unit in units))
         share = sum(flat.values()) / max(1, sum(len(unit.sums) for unit in units))
-        if share >= (_STUCK if last else _SATURATED):
+        if share >= (_STUCK if last else _SATURATED) and (last or deep >= _DEEP):
             worst = sorted(filter(flat.get, units), key=lambda unit: -flat[unit])
             far = max(abs(z) for unit in worst for z in unit.sums)
             yield (
@@ -366,6 +447,8 @@ def _saturated(seen: Seen) -> Iterator[str]:
 
 
 def _vanishing(seen: Seen) -> Iterator[str]:
+    if seen.has_learned:
+        return
     first, last = seen.layers[0].signal, seen.layers[-1].signal
     blocked = any(
         1 in {layer.dead, layer.saturated} or not layer.weights for layer in seen.layers
@@ -380,6 +463,8 @@ def _vanishing(seen: Seen) -> Iterator[str]:
 
 
 def _exploding(seen: Seen) -> Iterator[str]:
+    if seen.has_learned:
+        return
     first, last = seen.layers[0].signal, seen.layers[-1].signal
     weights = math.hypot(*(p.data for p in seen.parameters))
     how = ""
@@ -414,32 +499,70 @@ def _outputs_the_same(seen: Seen) -> Iterator[str]:
 def _learning_rate_too_high(seen: Seen) -> Iterator[str]:
     if seen.trouble or not seen.lr or not seen.norm or any(_exploding(seen)):
         return
-    after, before = seen.loss_after(seen.lr), seen.mean_loss
-    promised = seen.lr * seen.norm * seen.norm
-    if after > before:
-        lowest, rate = seen.descend(seen.lr, after, 0.5)
-        if lowest < before:  # else this is the bottom, as far as floats can tell
-            yield (
-                f"The learning rate {seen.lr:g} is too high: one step takes the mean loss from "
-                f"{short(before)} to {short(after)}, where the gradient promises "
-                f"{short(promised)} less. It jumps over the valley. {rate:.3g} would do, "
-                f"and take it to {short(lowest)}: write lr={rate:.3g}."
-            )
+    before, after = seen.trial(seen.lr, 1)
+    if after <= before:
+        return
+    went = seen.trial(seen.lr)
+    if went[-1] <= _WORSE * before:
+        return
+    # The rate whose first step goes down furthest, of those with which a short training goes down.
+    rate, best, better = seen.lr, seen.lr, [math.inf, math.inf]
+    for _ in range(_MOST_TRIES):
+        rate /= 2
+        losses = seen.trial(rate)
+        if losses[1] < before and losses[-1] < before and losses[1] < better[1]:
+            best, better = rate, losses
+        elif better[1] < before:
+            break
+    if not better[1] < before:
+        return  # this is the bottom, as far as floats can tell
+    promised = seen.lr * seen.norm * seen.norm * seen.scale
+    yield (
+        f"The learning rate {seen.lr:g} is too high: one step takes the mean loss from "
+        f"{short(before * seen.scale)} to {short(after * seen.scale)}, where the gradient promises "
+        f"{short(promised)} less, and after {len(went) - 1} it is {short(went[-1] * seen.scale)}. It "
+        f"jumps over the valley. {best:.3g} would do, and take it to {short(better[-1] * seen.scale)} in "
+        f"{len(better) - 1}: write lr={best:.3g}.{_judged(seen)}"
+    )
 
 
 def _learning_rate_too_low(seen: Seen) -> Iterator[str]:
-    if seen.trouble or not seen.norm or not seen.lr or seen.lr >= _TYPICAL:
+    if seen.trouble or not seen.norm or not seen.lr or seen.has_learned:
         return
-    after, before = seen.loss_after(seen.lr), seen.mean_loss
-    if 0 <= before - after < _STANDSTILL * before:
-        lowest, rate = seen.descend(seen.lr, after, 10.0)
-        if before - lowest > _PROGRESS * before and rate > _SLOW * seen.lr:
+    if seen.lr >= (_TYPICAL if seen.optimizer is None else _TYPICAL_ADAPTIVE):
+        return
+    before, after = seen.trial(seen.lr, 1)
+    if not 0 <= before - after < _STANDSTILL * before:
+        return
+    went = seen.trial(seen.lr)
+    after = went[-1]
+    # The largest rate that is still a tenth of one that helps, and with which a short training goes down.
+    rate, best, helped = seen.lr * 10, before, 0.0
+    while rate <= _MOST_RATE:
+        first = seen.trial(rate, 1)[1]
+        if first >= best:
+            break
+        rate, best, helped = rate * 10, first, rate
+    rate = helped / 10
+    while rate > _SLOW / 10 * seen.lr:
+        better = seen.trial(rate)
+        goes_down = all(b <= a for a, b in itertools.pairwise(better))
+        if goes_down and before - better[-1] > _PROGRESS * before:
             yield (
-                f"The learning rate {seen.lr:g} is too low: one step lowers the mean loss, "
-                f"{short(before)}, by {short(before - after)}, less than a part in "
-                f"{1 / _STANDSTILL:,.0f}, so that training takes for ever. Even {rate:.3g} would lower it, "
-                f"to {short(lowest)}; a tenth of that is a careful choice: write lr={rate / 10:.3g}."
+                f"The learning rate {seen.lr:g} is too low: {len(went) - 1} steps lower the mean loss, "
+                f"{short(before * seen.scale)}, by {short((before - after) * seen.scale)}. With "
+                f"{rate:.3g} they take it to {short(better[-1] * seen.scale)}: write lr={rate:.3g}."
+                f"{_judged(seen)}"
             )
+            return
+        rate /= 10
+
+
+def _judged(seen: Seen) -> str:
+    """With which steps a rate was judged."""
+    if seen.optimizer is not None:
+        return ""
+    return " (Judged by plain gradient descent; for another optimiser, give it: optimizer=….)"
 
 
 _FINDINGS: dict[str, Callable[[Seen], Iterator[str]]] = {
@@ -471,6 +594,10 @@ def _names(units: Sequence[Unit]) -> str:
 def _some(names: Sequence[str], comma: str = ", ") -> str:
     more = len(names) - _MOST_NAMES
     return comma.join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _count(n: int, one: str, several: str) -> str:
+    return f"{n:,} {one if n == 1 else several}"
 
 
 def _percent(share: float) -> str:

@@ -13,7 +13,7 @@ _MOST_NODES, _MOST_LETTERS, _SHORT = 1000, 5000, 50  # of a formula; what goes b
 
 
 def formula(value: Value, *, depth: int = 1, digits: int | None = None, latex: bool = False) -> str:
-    r"""How the value was made, over named values, with the fewest brackets.
+    r"""How the value was made, over named values, with few brackets.
 
     The value itself is written out even if it has a name; what it was made from goes by its name if it
     has one. A leaf without a name is its number. What would be longer than anyone reads is an ellipsis.

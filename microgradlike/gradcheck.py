@@ -5,11 +5,10 @@ This asks no rule of the op table, only for the value of the function, so it is 
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, SupportsFloat
+from typing import NamedTuple, Self, SupportsFloat
 
 from microgradlike.checks import real
-from microgradlike.engine import Value, grad, recording
+from microgradlike.engine import Value, grad
 
 
 class GradientError(AssertionError):
@@ -35,20 +34,28 @@ class Comparison(NamedTuple):
         )
 
 
-@dataclass(frozen=True, repr=False)
-class Agreement:
-    """That all derivatives agree with their estimates: true, with a `Comparison` for each input."""
+class Agreement(int):
+    """That all derivatives agree with their estimates: it counts as True, and has a `Comparison` for each.
+
+    Attributes:
+        comparisons: the numbers, for each input.
+    """
 
     comparisons: tuple[Comparison, ...]
 
-    def __bool__(self) -> bool:
-        return True
+    @classmethod
+    def of(cls, comparisons: Sequence[Comparison]) -> Self:
+        """An agreement in these."""
+        agreement = cls(True)
+        agreement.comparisons = tuple(comparisons)
+        return agreement
 
     def __repr__(self) -> str:
         return "\n".join(["agree", *map(str, self.comparisons)])
 
+    __str__ = __repr__
 
-@recording()
+
 def gradcheck(
     f: Callable[..., Value],
     inputs: Iterable[SupportsFloat],
@@ -130,7 +137,7 @@ def gradcheck(
         comparisons.append(Comparison(name, received, slope, error))
     if unknown:  # only now: an input that differs is a surer answer
         raise CannotBeCheckedError(unknown)
-    return Agreement(tuple(comparisons))
+    return Agreement.of(comparisons)
 
 
 #: An error, in proportion to a slope, with which an estimate still tells right from wrong.

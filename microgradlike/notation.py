@@ -45,6 +45,8 @@ def fill(
     """
     if callable(template):
         template = template(len(operands))
+    if brief and (latex or not any("^" in text for text, _ in operands)):  # y(1 − y), as below
+        template = template.replace("·(", "(").replace(r" \cdot \left(", r"\left(")
     last = ""
 
     def operand(place: re.Match[str]) -> str:

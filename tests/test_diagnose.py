@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from campaigns.diagnoses import campaign
 
 import microgradlike as mg
 from microgradlike import MLP, Module, Value
@@ -502,3 +503,62 @@ def test_the_prompt_and_print_show_the_table() -> None:
     assert last.split()[:6] == ["2", "1", "sigmoid", "–", "0", "%"]
     assert end.startswith("All is well")
     assert all(len(line) <= 100 for line in str(diagnosis).splitlines())
+
+
+# ── What is said is so ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_healthy_networks_have_no_finding_and_ill_ones_have_theirs() -> None:
+    """A part of the campaign; see `campaigns.diagnoses`."""
+    result = campaign(
+        6, 1, seed=2, only=("vanishing, tanh", "symmetric, 0", "inputs, large", "learning rate")
+    )
+    assert (result.alarms, result.missed, result.worse) == ([], [], [])
+
+
+@pytest.mark.parametrize("passes", [2, 3, 30])
+@pytest.mark.parametrize("moving", [0.0, 0.01])
+def test_a_forgotten_zero_grad_is_known_by_the_examples_in_its_receipts(passes: int, moving: float) -> None:
+    model = network()
+    for _ in range(passes):
+        mg.mean([mg.half_squared_error(model(x), t) for x, t in zip(X, T)]).backward(receipts=True)
+        for p in model.parameters():
+            p.data -= moving * p.grad
+    [finding] = diagnose(model, (X, T)).findings
+    assert finding.kind == "zero_grad"
+    assert f"in {passes} passes over {100 * passes:,} examples, but there are 100" in finding.sentence
+
+
+def test_what_the_gradients_do_not_say_is_said_to_be_unknown() -> None:
+    model = network()
+    for _ in range(20):
+        mg.mean([mg.half_squared_error(model(x), t) for x, t in zip(X, T)]).backward()
+        for p in model.parameters():
+            p.data -= 0.1 * p.grad
+    diagnosis = diagnose(model, (X, T))
+    assert "zero_grad" not in kinds(diagnosis)
+    assert "call loss.backward(receipts=True) and diagnose again" in " ".join(str(diagnosis).split())
+
+
+def test_the_units_are_those_of_the_training() -> None:
+    rows = [[1e4 * x, y] for x, y in X]
+    targets = [1e5 * (x - 0.5 * y) + 3e5 for x, y in X]
+    model = MLP(2, [6, 1], activation="tanh", seed=1)
+    optimizer = mg.Adam(model.parameters(), lr=0.02)
+    mg.fit(model, (rows, targets), optimizer=optimizer, epochs=1, standardize=True, progress=False)
+    new = diagnose(model, (rows, targets), optimizer=optimizer)
+    assert new.findings == [] and new.rate == 0.02
+    assert new.loss > 1e9, "the loss is said in the user's units"
+    mg.fit(model, (rows, targets), optimizer=optimizer, epochs=200, progress=False)
+    assert diagnose(model, (rows, targets), optimizer=optimizer).findings == []
+
+
+def test_an_optimizer_is_judged_by_its_own_steps_and_not_changed() -> None:
+    model = network(outside="linear")
+    optimizer = mg.Adam(model.parameters(), lr=1e-7)
+    before = optimizer.state_dict()
+    [finding] = diagnose(model, (X, T), optimizer=optimizer).findings
+    assert finding.kind == "learning rate too low" and "gradient descent" not in finding.sentence
+    assert optimizer.state_dict() == before
+    with pytest.raises(TypeError, match=r"optimizer is an Optimizer such as Adam"):
+        diagnose(model, (X, T), optimizer=0.1)  # type: ignore[arg-type]

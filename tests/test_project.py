@@ -23,8 +23,8 @@ FLOORS = [
     {"architecture"},
     {"nn", "losses", "optim", "formula", "gradcheck", "hand", "paths", "toys", "flatness"},
     {"label", "picture", "data", "stop"},
-    {"arguments", "sketch", "report", "plot", "player", "examine", "evaluate"},
-    {"draw", "diagnose", "compile.batch", "compile.names", "compile.ieee", "compile.writing"},
+    {"arguments", "sketch", "report", "plot", "player", "evaluate"},
+    {"draw", "compile.batch", "compile.names", "compile.ieee", "compile.writing"},
     {"steps", "explain", "ripple", "compile.scalars", "compile.trace", "compile.tails"},
     {
         "compile.schedule",
@@ -42,7 +42,8 @@ FLOORS = [
     {"training.__init__", "training.surroundings", "training.checkpoints"},
     {"training.agreement"},
     {"training.task", "training.objective", "training.state"},
-    {"training.gradients"},
+    {"training.gradients", "examine"},
+    {"diagnose"},
     {"training.loop"},
     {"__init__", "__main__"},
 ]

@@ -323,7 +323,11 @@ def marked(number: str) -> str:
 
 PLAIN = ["a", "x", "y", "w11", "w10,3", "h2", "loss", "learning_rate", "b", "ab", "cd", "η", "t", "max"]
 ODD = ["1 - p", "σ", "exp", "x²", "two words", "a·b", "2", "-", "inf", "x + y", "∂L", "a/b", "|x|"]
-ROWS = [op for op in OPS.values() if op not in {ops.sign, ops.equal, ops.cross_entropy}]
+_UNSTEADY = {ops.sign, ops.equal, ops.cross_entropy}
+_OPERATORS = {"add", "sub", "mul", "div", "neg", "quotient"}  # beside the public functions
+ROWS = [
+    op for name, op in OPS.items() if (name in mg.__all__ or name in _OPERATORS) and op not in _UNSTEADY
+]
 
 
 class Formulas(NamedTuple):
