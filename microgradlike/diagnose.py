@@ -218,7 +218,7 @@ def _targets_out_of_range(seen: Seen) -> Iterator[str]:
         i, t = wrong[0]
         yield (
             f"Targets are out of range, {len({i for i, _ in wrong})} of {len(seen.rows)}, first that of "
-            f"rows[{i}], {short(t) if isinstance(t, float) else t}: {why}. No training can meet them, "
+            f"rows[{i}], {short(t) if isinstance(t, float | int) else t}: {why}. No training can meet them, "
             f"and trying drives the weights off. Instead, {remedy}."
         )
 
