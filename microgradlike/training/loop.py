@@ -113,10 +113,12 @@ def fit(
 
     ``compile="auto"`` gives what ``compile=False`` gives, or goes Value by Value; the history and a line of
     the logger "microgradlike" then say why. The user's code is watched for that: whether it takes a number
-    out of the graph (``v.data``, ``float(v)``, a comparison, a text, a copy), draws random numbers, or
-    computes something else in another epoch. One example is traced again in each epoch for it. Two
-    things cannot be noticed: a clock or a file that it reads, and random numbers from elsewhere than
-    Python's and numpy's generators.
+    out of the graph (``v.data``, ``float(v)``, a comparison, a text, a copy), draws random numbers, changes
+    variables of its own, or computes something else later. For that one example is traced again: before
+    each gradient where a callback, a schedule, a rule or an optimiser of the user's runs; else in epochs
+    1, 2, 3, 5, 9, …, and after a difference the training goes back to the last of them that agreed. Not
+    noticed for sure are a clock or a file that it reads, and what lies in installed packages or in the rows
+    of long lists.
 
     Returns:
         what happened, epoch by epoch, and why it ended.
