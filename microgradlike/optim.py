@@ -252,6 +252,13 @@ class SGD(Optimizer):
         own = super().check(state)
         if not _are_numbers(state["velocities"]):
             raise ValueError(f"velocities are no numbers: {state['velocities']!r:.100}")
+        for name in ("momentum", "weight_decay"):
+            if not 0 <= state[name] < math.inf:
+                raise ValueError(f"{name} is {state[name]!r}, and must not be negative or infinite")
+        if not math.isfinite(state["dampening"]):
+            raise ValueError(f"dampening is {state['dampening']!r}")
+        if state["nesterov"] and (state["momentum"] == 0 or state["dampening"] != 0):
+            raise ValueError("nesterov needs a momentum above 0 and no dampening")
         return own
 
     def update(self, i: int, parameter: Value) -> None:
@@ -326,12 +333,13 @@ class Adam(Optimizer):
         sound = (
             None not in (*state["betas"], *state["updates"], *state["means"], *state["squares"])
             and all(0 <= beta < 1 for beta in state["betas"])
-            and state["eps"] >= 0
+            and 0 <= state["eps"] < math.inf
+            and 0 <= state["weight_decay"] < math.inf
             and all(type(count) is int and count >= 0 for count in state["updates"])
             and not any(square < 0 for square in state["squares"])
         )
         if not sound:
-            raise ValueError("betas, eps, updates or squares are none that Adam can have")
+            raise ValueError("betas, eps, weight_decay, updates or squares are none that Adam can have")
         return own
 
     def update(self, i: int, parameter: Value) -> None:

@@ -8,7 +8,7 @@
 >>> content["parameters"]["w"] = 0.7
 >>> verify(content, "model.json")  # doctest: +ELLIPSIS
 Traceback (most recent call last):
-ValueError: model.json: this model file is damaged: its check sum is crc32:5b1f66a4, ...
+ValueError: model.json: this model file is damaged: its check sum is crc32:b06b5ffb, ...
 """
 
 import json
@@ -50,13 +50,18 @@ def read(path: str | os.PathLike[str], kind: str, versions: Container[Any]) -> d
         OSError: the file cannot be read.
     """
     try:
+        pieces, length = [], 0
         with Path(path).open(encoding="utf-8-sig") as file:
-            text = file.read(_LONGEST + 1)
-        if len(text) > _LONGEST:
-            raise ValueError(f"{path}: this is no {_noun(kind)}: it is longer than {_LONGEST:,} letters")
+            while piece := file.read(2**14):
+                pieces.append(piece)
+                length += len(piece)
+                if length > _LONGEST:
+                    raise ValueError(
+                        f"{path}: this is no {_noun(kind)}: it is longer than {_LONGEST:,} letters"
+                    )
     except UnicodeDecodeError:
         raise ValueError(f"{path}: this is no {_noun(kind)}: it is not UTF-8 text") from None
-    return parse(text, path, kind, versions)
+    return parse("".join(pieces), path, kind, versions)
 
 
 def parse(text: str, path: str | os.PathLike[str], kind: str, versions: Container[Any]) -> dict[str, Any]:
@@ -126,7 +131,7 @@ def is_of_kind(path: str | os.PathLike[str], kind: str) -> bool:
     """Whether a file, which may be damaged, says that it is of this kind."""
     word, before = kind.encode(), b""
     with open(path, "rb") as file:
-        while piece := file.read(2**20):
+        while piece := file.read(2**14):
             if word in before + piece:
                 return True
             before = piece[-len(word) :]

@@ -161,7 +161,7 @@ def test_a_name_ends_no_line_of_dot(name: str) -> None:
 @pytest.mark.parametrize("name", EVIL)
 def test_a_name_is_text_in_latex(name: str) -> None:
     r"""Commands are those of a plain name and of \backslash{} and its like; braces come in pairs."""
-    known = {"backslash", "sim", "hat", "lt", "gt"}
+    known = {"backslash", "sim", "hat", "lt", "gt", "langle", "rangle"}
 
     def written(name: str) -> list[str]:
         L = loss(name)

@@ -446,3 +446,24 @@ def test_a_parameter_given_twice_does_not_move_twice(kind: Callable[..., Optimiz
     once.step()
     optimizer.step()
     assert twice.data == w.data
+
+
+@pytest.mark.parametrize(
+    ("make", "change"),
+    [
+        (lambda p: SGD(p, momentum=0.5), {"momentum": -5.0}),
+        (lambda p: SGD(p, momentum=0.5), {"momentum": math.inf}),
+        (lambda p: SGD(p, momentum=0.5), {"weight_decay": -1.0}),
+        (lambda p: SGD(p, momentum=0.5), {"dampening": math.nan}),
+        (lambda p: SGD(p, momentum=0.5, nesterov=True), {"momentum": 0.0}),
+        (lambda p: SGD(p, momentum=0.5, nesterov=True), {"dampening": 0.1}),
+        (Adam, {"weight_decay": -1.0}),
+        (Adam, {"eps": math.inf}),
+    ],
+)
+def test_settings_that_the_constructor_refuses_are_not_loaded(make: Any, change: dict[str, Any]) -> None:
+    optimizer = make([Value(1.0)])
+    before = optimizer.state_dict()
+    with pytest.raises(ValueError, match=r"[a-z]"):
+        optimizer.load_state_dict(before | change)
+    assert optimizer.state_dict() == before

@@ -70,19 +70,27 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     return content
 
 
-def check_settings(path: str | os.PathLike[str], there: dict[str, Any], settings: dict[str, Any]) -> None:
+def check_settings(
+    path: str | os.PathLike[str], there: dict[str, Any], settings: dict[str, Any], *, old: bool = False
+) -> None:
     """Refuse the settings of another training.
 
     Args:
         path: of the checkpoint, for the message.
         there: its settings.
         settings: those of this training.
+        old: whether the checkpoint is of version 1.
 
     Raises:
         ValueError: they differ; the message says where.
     """
     for name, mine in json.loads(json.dumps(settings)).items():
-        if there.get(name) != mine:
+        theirs = there.get(name)
+        if old and name == "model" and isinstance(theirs, dict):  # version 1 said less of a model
+            mine = {key: mine.get(key) for key in theirs}  # noqa: PLW2901
+            if theirs.get("model") == "MLP" and "sizes" in theirs:  # as subclasses were called, too
+                mine["model"] = "MLP"
+        if theirs != mine:
             raise ValueError(
                 f"{path}: this training has {name} {mine!r:.60}, the checkpoint {there.get(name)!r:.60}: "
                 "resume with what it was begun with, or write to another file"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib import import_module
-from operator import sub
+from operator import attrgetter, sub
 from typing import Any
 
 from microgradlike import ops
@@ -35,6 +35,8 @@ from microgradlike.transaction import write
 from microgradlike.units import Units
 
 __all__ = ["History", "fit"]
+
+_gradient = attrgetter("grad")
 
 #: A loss that has grown so many times over (and is not just a little more than 0) will not come back.
 _DIVERGED = 1e6
@@ -111,10 +113,12 @@ def fit(
 
     ``compile="auto"`` gives what ``compile=False`` gives, or goes Value by Value; the history and a line of
     the logger "microgradlike" then say why. The user's code is watched for that: whether it takes a number
-    out of the graph (``v.data``, ``float(v)``, a comparison, a text, a copy), draws random numbers, or
-    computes something else in another epoch. One example is traced again in each epoch for it. Two
-    things cannot be noticed: a clock or a file that it reads, and random numbers from elsewhere than
-    Python's and numpy's generators.
+    out of the graph (``v.data``, ``float(v)``, a comparison, a text, a copy), draws random numbers, changes
+    variables of its own, or computes something else later. For that one example is traced again: before
+    each gradient where a callback, a schedule, a rule or an optimiser of the user's runs; else in epochs
+    1, 2, 3, 5, 9, …, and after a difference the training goes back to the last of them that agreed. Not
+    noticed for sure are a clock or a file that it reads, and what lies in installed packages or in the rows
+    of long lists.
 
     Returns:
         what happened, epoch by epoch, and why it ended.
@@ -422,6 +426,9 @@ class _Training:
         #: Whether user's code runs between two gradients, and may change what the model computes.
         self.is_watched = not all(map(is_ours, self._between()))
         self.own_optimizer = not is_ours(type(self.optimizer))
+        # What an interrupted step has moved is put back with its epoch: that need not be done twice.
+        plain = type(self.optimizer).step is Optimizer.step
+        self.step = self.optimizer._move if plain else self.optimizer.step
         self.history = state.history
         self.given = self.optimizer.state_dict()
         self.bar: Any = None
@@ -536,7 +543,7 @@ class _Training:
                 self._note(loss, norm, start, started)
                 if self._ask():
                     return True
-            self.optimizer.step()
+            self.step()
         if self.batch_size < self.n:
             loss = ops.sum(*losses) / self.n
             if not math.isfinite(loss):  # as where all examples are one batch
@@ -569,7 +576,7 @@ class _Training:
         state, own = self.state, None
         try:
             loss = self.computation.computed[0].gradient(indices)
-            norm = math.hypot(*(parameter.grad for parameter in self.parameters))
+            norm = math.hypot(*map(_gradient, self.parameters))
         except (ArithmeticError, TypeError, ValueError) as error:
             loss = norm = math.nan
             own = error
@@ -723,7 +730,9 @@ class _Training:
 
     def _load(self, checkpoint: str | os.PathLike[str], content: dict[str, Any]) -> None:
         """Go on from what was in a checkpoint; on an error, nothing has changed."""
-        checkpoints.check_settings(checkpoint, content["settings"], self._agreed)
+        checkpoints.check_settings(
+            checkpoint, content["settings"], self._agreed, old=content["version"] == 1
+        )
         there, own = content.get("backend"), self.computation.backend
         if there is not None and there != own:  # whose last digits differ
             write = "False" if there == "eager" else f'"{there}"'

@@ -4,7 +4,7 @@
     python -m campaigns.bounds 100            (a hundredth of each size, as the suite does)
 
 Each runs in a process of its own, which may take 8 GB. For another version of the package, put its folder
-into PYTHONPATH.
+into PYTHONPATH. The peak of memory is what Linux says of the process.
 """
 
 import os
@@ -77,7 +77,8 @@ def ask(name: str, scale: int = 1) -> Answer:
         program = (
             f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({LIMIT}, {LIMIT})); import sys; "
             "from microgradlike.__main__ import main; code = main(sys.argv[1:]); "
-            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr); sys.exit(code)"
+            "status = open('/proc/self/status').read().split('VmHWM:')[1]; "
+            "print(status.split()[0], file=sys.stderr); sys.exit(code)"
         )
         line = [str(path) if argument == "FILE" else argument for argument in arguments]
         begun = time.perf_counter()
