@@ -169,6 +169,13 @@ def test_choices_one_after_the_other(steps: list[tuple[str, int, int]], n: int, 
     assert_alike(recorded, loss, lists[len(steps) // 2], wild=False)
 
 
+def test_an_operand_that_the_book_leaves_out_is_there_when_the_code_runs() -> None:
+    """1 − tanh²(z) shows no z, which the code reads in a tail: also where only some rows of z are read."""
+    steps = [("a number", 0, 0), ("the greater", 0, 0), ("a mask", 0, 0)]
+    steps += [("one for all", 2, 8), ("a mask", 0, 0), ("one for all", 5, 4)]
+    test_choices_one_after_the_other.hypothesis.inner_test(steps, 2, True)  # type: ignore[attr-defined]
+
+
 def test_what_is_read_and_written_in_one_place() -> None:
     recorded = Recorded(5)
     text = "\n".join(assert_alike(recorded, FORMS["cross-entropy"](recorded), (), wild=False))

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from types import CodeType
@@ -105,9 +105,7 @@ class Printer:
         self.comparisons = {
             i.out: i for i in instructions if isinstance(i, Elementwise) and i.op in _COMPARISONS
         }
-        views = [o for i in instructions for o in _shown(i) if isinstance(o, View)]
-        uses = Counter(array for view in views for array, _ in view.parts)
-        sliced = {array for view in views for array, rows in view.parts if not _is_whole(array, rows)}
+        uses, sliced = _uses(operand for i in instructions for operand in _shown(i))
         for instruction in instructions:
             out = instruction.out
             written = self.write(instruction)
@@ -121,6 +119,9 @@ class Printer:
             else:
                 self.lines.append(Line(out.name, written[0], out.shape, nodes))
         self.is_book = False
+        # The code that is executed also reads the operands that the book leaves out.
+        uses, sliced = _uses(operand for i in instructions for operand in i.operands)
+        self.inner = {a: line for a, line in self.inner.items() if uses[a] == 1 and a not in sliced}
         self.statements = self.execute(instructions)
 
     def execute(self, instructions: Sequence[Instruction]) -> list[str]:
@@ -268,6 +269,13 @@ class Printer:
         name = f"rows_{len(self.namespace) + 1}"
         self.namespace[name] = np.array(rows)
         return f"{array.name}[{name}]", "!"
+
+
+def _uses(operands: Iterable[Operand]) -> tuple[Counter[Array], set[Array]]:
+    """How often each array is read, and the arrays of which some rows are read alone."""
+    views = [operand for operand in operands if isinstance(operand, View)]
+    uses = Counter(array for view in views for array, _ in view.parts)
+    return uses, {array for view in views for array, rows in view.parts if not _is_whole(array, rows)}
 
 
 def _shown(instruction: Instruction) -> Sequence[Operand]:
