@@ -365,7 +365,12 @@ def _classes_unbalanced(seen: Seen) -> Iterator[str]:
         return
     [(target, count)] = Counter(map(repr, seen.targets)).most_common(1)
     target, share = target.removesuffix(".0").replace("-", "−"), count / len(seen.rows)
-    if len(seen.rows) >= FEW and share > _UNBALANCED:
+    if len(seen.rows) >= FEW and count == len(seen.rows):
+        yield (
+            f"All targets are {target}: there is nothing to tell apart, and always to say {target} is what "
+            "is learned. Look whether these are the targets that you mean."
+        )
+    elif len(seen.rows) >= FEW and share > _UNBALANCED:
         yield (
             f"The targets are unbalanced: {_percent(share)} are {target}. Always to say {target} is nearly "
             "always right then, and that is what is learned. Repeat the other rows until they are as "

@@ -131,7 +131,14 @@ class Value(NamesFromElsewhere):
     # taken at these, so the gradient is right even if someone has written to `data` since.
     evaluation: tuple[float, ...]
 
-    def __init__(self, data: SupportsFloat, name: str = "", *, label: str = "") -> None:
+    def __init__(
+        self, data: SupportsFloat, name: str = "", _op: str = "", *, label: str = "", _children: Any = ()
+    ) -> None:
+        if _op or _children or type(name) in {tuple, set, list}:  # as micrograd's code makes a node
+            raise TypeError(
+                "an operation makes its Values itself: a new one is a row of microgradlike.ops, with its "
+                "derivative; or compose it of others, as in (v * w).tanh()"
+            )
         if label:
             if name:
                 raise TypeError(f"name and label are one: {name!r:.60} and {label!r:.60} are two")

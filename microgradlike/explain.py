@@ -434,7 +434,8 @@ class _Notation:
         return latex_name(op.name) if self.latex else op.name
 
     def equation(self, value: Value) -> str:
-        return f"{self.name(value)} = {self.number(self.data[value])}"
+        data = self.data.get(value, value.data)  # an operand beside the paths is in no table
+        return f"{self.name(value)} = {self.number(data)}"
 
     def derivative(self, value: Value, by: Value) -> str:
         if self.latex:

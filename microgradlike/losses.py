@@ -8,7 +8,7 @@ prediction is any real number, but for a probability; one that is not finite, or
 that is not finite, and no error. A target must be one that the loss has a meaning for: `WANTED` says which.
 """
 
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Set, Sized
 from dataclasses import dataclass
 from typing import Any, SupportsFloat, TypeAlias
 
@@ -290,5 +290,11 @@ def _is_list(numbers: Any) -> bool:
 
 
 def _listed(numbers: Any) -> Any:
-    """An iterator as a list, since it has no length and is empty the second time; else the same thing."""
+    """An iterator as a list, since it has no length and is empty the second time; else the same thing.
+
+    Raises:
+        TypeError: it is a dict or a set, whose members have no order to go by.
+    """
+    if isinstance(numbers, Mapping | Set):
+        raise TypeError(f"a loss takes numbers or lists of them, not {numbers!r:.60}")
     return [*numbers] if hasattr(numbers, "__next__") else numbers

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from microgradlike.checks import real
-from microgradlike.engine import NOT_COMPUTED, Value
+from microgradlike.engine import NOT_COMPUTED, Value, check_data
 from microgradlike.transaction import attempt, forget_gradients, snapshot, write
 
 
@@ -106,6 +106,8 @@ class Optimizer(ABC):
         for parameter in self.parameters:
             grad = parameter.grad
             if grad is not NOT_COMPUTED and grad is not None:  # as PyTorch passes over what has none
+                if type(parameter.data) is not float or not isinstance(grad, float):
+                    _make_floats(parameter)
                 self.update(i, parameter)
                 moves = True
             i += 1  # noqa: SIM113  # enumerate takes longer
@@ -442,8 +444,23 @@ def _number(number: Any, name: str, kind: type[Exception] | None = None) -> floa
         raise (kind or type(error))(f"{name}: {error}") from None
 
 
+def _make_floats(parameter: Value) -> None:
+    """Make floats of other numbers, so that no step is computed in a type that is narrower.
+
+    Raises:
+        TypeError, OverflowError: one of the two is no real number; with the name of the parameter.
+    """
+    check_data((parameter,))
+    try:
+        parameter.grad = real(parameter.grad)
+    except (TypeError, OverflowError) as error:
+        raise type(error)(f"{parameter.name or 'a parameter'}.grad: {error}") from None
+
+
 def _at_least_zero(number: Any, name: str) -> float:
     data = _number(number, name)
+    if math.isnan(data):
+        raise ValueError(f"{name} must be a number from 0 on, but is nan")
     if not data >= 0:
         raise ValueError(f"{name} must not be negative, but is {number!r}")
     if math.isinf(data):

@@ -645,3 +645,48 @@ def test_gradcheck_says_that_it_cannot_tell_where_rounding_hides_the_slope(added
 )
 def test_gradcheck_finds_the_length_over_which_a_function_changes(f: Callable[..., Any], x: float) -> None:
     assert mg.gradcheck(f, [x])
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (mg.acos, 1 - 1e-14),
+        (mg.log1p, -1 + 1e-14),
+        (mg.atanh, 1 - 1e-14),
+        (mg.logit, 1 - 1e-14),
+        (lambda a: mg.log(1 - a), 1 - 1e-14),
+        (lambda a: mg.sin(1e9 * a), 1.0),
+        (lambda a: mg.sin(1e8 * a), 1.0),
+        (lambda a: (a + 1e8) - 1e8, 1.0),
+        (mg.sign, 2.0),
+        (lambda a: mg.clip(a, 0, 1), 2.0),
+        (mg.hardtanh, 5.0),
+        (lambda a: a * 0 + 1, 3.0),
+    ],
+)
+def test_gradcheck_agrees_next_to_poles_and_on_flat_ground(f: Any, x: float) -> None:
+    """Next to the spacing of floats the steps shrink unevenly, and the extrapolation knows it."""
+    assert mg.gradcheck(f, [x])
+    with pytest.raises((GradientError, CannotBeCheckedError)):
+        mg.gradcheck(lambda a: 2 * f(a) - f(Value(a.data)) + 1e-3 * (a - a.data), [x])
+
+
+def test_gradcheck_cannot_tell_of_an_infinite_derivative() -> None:
+    with pytest.raises(CannotBeCheckedError, match="received inf"):
+        mg.gradcheck(mg.cbrt, [0.0])
+
+
+def test_gradcheck_records_within_no_grad() -> None:
+    with mg.no_grad():
+        assert mg.gradcheck(lambda a: a**3, [2.0])
+
+
+def test_a_value_made_as_micrograd_makes_a_node_is_told_how() -> None:
+    a = Value(1.0)
+    for make in (
+        lambda: Value(2.0, (a,), "+"),  # type: ignore[arg-type]
+        lambda: Value(2.0, _children=(a,), _op="+"),
+        lambda: Value(2.0, {a}),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(TypeError, match=r"an operation makes its Values itself: .* row of microgradlike\.ops"):
+            make()

@@ -467,3 +467,33 @@ def test_settings_that_the_constructor_refuses_are_not_loaded(make: Any, change:
     with pytest.raises(ValueError, match=r"[a-z]"):
         optimizer.load_state_dict(before | change)
     assert optimizer.state_dict() == before
+
+
+@pytest.mark.parametrize("make", [SGD, Adam, AdamW])
+def test_a_step_is_computed_in_floats_whatever_was_written(make: Any) -> None:
+    from decimal import Decimal
+    from fractions import Fraction
+
+    import numpy as np
+
+    for data, grad in (
+        (Decimal("0.1"), 1.0),
+        (np.float16(300), 1.0),
+        (np.float32(1), 1e-9),
+        (Fraction(1, 3), np.float16(300)),
+        (3, 2),
+        (np.uint8(200), np.int8(-100)),
+    ):
+        v, w = Value(0.0, "v"), Value(float(data), "w")
+        v.data, v.grad = data, grad  # type: ignore[assignment]
+        w.grad = float(grad)
+        for p in (v, w):
+            make([p], lr=0.1).step()
+        assert type(v.data) is float and v.data == w.data
+    array = np.array(2.0)
+    for data, grad, name in ((array, 1.0, "data"), (1j, 1.0, "data"), ("a", 1.0, "data"), (1.0, 1j, "grad")):
+        v = Value(1.0, "v")
+        v.data, v.grad = data, grad  # type: ignore[assignment]
+        with pytest.raises(TypeError, match=rf"v\.{name}: a real number is needed, not "):
+            make([v], lr=0.1).step()
+    assert array == 2.0
