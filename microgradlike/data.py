@@ -181,7 +181,13 @@ def read_csv(
         del rows[0], targets[0]
     known.clear()
     classes: list[str] = []
+    is_only_number = False  # the target of line 1, where all others are words
     if column is not None and task != "numbers":
+        is_only_number = (
+            word is not None
+            and as_number(targets[0]) is not None
+            and all(as_number(text) is None for text in targets[1:])
+        )
         classes = _name_classes(targets, task, first_is_word or word is not None)
         numbers = [number for name in classes if (number := as_number(name)) is not None]
         some = word and task == "auto" and 2 * len(numbers) > len(classes)
@@ -198,7 +204,7 @@ def read_csv(
             del row[0]
         del picks[0]
         notes.append("The first column has no name and counts the rows: it is left out.")
-    if guess and not header and _looks_like_names(rows):
+    if guess and not header and (is_only_number or _looks_like_names(rows)):
         line_1 = ", ".join(first if len(first) <= 6 else [*first[:3], "…", first[-1]])
         notes.append(
             f"Line {number_of_first}, {line_1:.200}, is taken for an example; if it names the columns, "

@@ -923,3 +923,13 @@ def test_a_class_that_may_be_a_missing_target_is_noted(tmp_path: Path, word: str
 
 def test_classes_that_merely_begin_so_are_not(tmp_path: Path) -> None:
     assert read(tmp_path, "a,t\n1,NAB\n2,nano\n3,non\n").notes == ()
+
+
+def test_a_number_above_words_may_be_the_name_of_the_column(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("0,1,2\n1.5,2.5,a\n3.5,4.5,b\n")
+    [note] = (note for note in read_csv(path).notes if "header" in note)
+    assert note == "Line 1, 0, 1, 2, is taken for an example; if it names the columns, write header=True."
+    assert read_csv(path, header=True).classes == ["a", "b"]
+    path.write_text("1.5,2.5,a\n3.5,4.5,b\n3.5,4.5,7\n")
+    assert not read_csv(path).notes

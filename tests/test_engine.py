@@ -688,5 +688,5 @@ def test_a_value_made_as_micrograd_makes_a_node_is_told_how() -> None:
         lambda: Value(2.0, _children=(a,), _op="+"),
         lambda: Value(2.0, {a}),  # type: ignore[arg-type]
     ):
-        with pytest.raises(TypeError, match=r"an operation makes its Values itself: .* row of microgradlike\.ops"):
+        with pytest.raises(TypeError, match=r"an operation makes its Values itself: .* microgradlike\.ops"):
             make()

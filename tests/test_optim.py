@@ -491,7 +491,8 @@ def test_a_step_is_computed_in_floats_whatever_was_written(make: Any) -> None:
             make([p], lr=0.1).step()
         assert type(v.data) is float and v.data == w.data
     array = np.array(2.0)
-    for data, grad, name in ((array, 1.0, "data"), (1j, 1.0, "data"), ("a", 1.0, "data"), (1.0, 1j, "grad")):
+    cases = ((array, 1.0, "data"), (1j, 1.0, "data"), ("a", 1.0, "data"), (1.0, 1j, "grad"))
+    for data, grad, name in cases:
         v = Value(1.0, "v")
         v.data, v.grad = data, grad  # type: ignore[assignment]
         with pytest.raises(TypeError, match=rf"v\.{name}: a real number is needed, not "):
