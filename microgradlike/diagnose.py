@@ -188,7 +188,10 @@ def diagnose(
         raise ValueError(f"lr is {rate:g}: a learning rate is a finite number above 0, such as 0.1")
     before = Unchanged(model.parameters())
     with before, before:
-        seen = Seen(model, examples(data), loss, rate, optimizer)
+        table = examples(data)
+        if model.features:  # columns are found by their names, as in training
+            table = table.arranged(model.features)
+        seen = Seen(model, table, loss, rate, optimizer)
         found = [Finding(kind, text) for kind, find in _FINDINGS.items() for text in find(seen)]
         loss_value = seen.mean_loss * seen.scale
         return Diagnosis(seen.title(), seen.layers, found, loss_value, rate, _unknown(seen))

@@ -111,7 +111,9 @@ def _replace(target: Path, content: bytes, force: bool) -> None:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
     if mode is not None and not mode & 0o222 and not force and not target.is_dir():
-        raise PermissionError(errno.EACCES, "this file is read-only, and stays so; force=True replaces it")
+        raise PermissionError(
+            errno.EACCES, "this file is read-only, and stays so: make it writable, or write to another file"
+        )
     with _draft(target.parent) as (draft, file):
         if mode is not None:  # before there is anything in it that others must not read
             draft.chmod(mode)

@@ -18,7 +18,7 @@ import json
 import math
 import os
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from itertools import pairwise
@@ -221,16 +221,21 @@ class Module(Parameterized):
     def state_dict(self) -> dict[str, float]:
         """The numbers of the parameters, by name, in the order of `named_parameters`.
 
+        The dict also knows the units of the model and of the networks in it, for `load_state_dict`.
+
         >>> [*MLP(2, [1]).state_dict()]
         ['w11', 'w12', 'b1']
         """
-        return {name: float(parameter.data) for name, parameter in self.named_parameters()}
+        state = _State({name: float(parameter.data) for name, parameter in self.named_parameters()})
+        state.units = {path: module.units for path, module in _modules(self)}
+        return state
 
     def load_state_dict(self, state: Mapping[str, SupportsFloat]) -> None:
         """Set the parameters to these numbers, all of them or, on an error, none.
 
         Args:
-            state: a number, or a Value, for the name of each parameter, such as `state_dict` gives.
+            state: a number, or a Value, for the name of each parameter, such as `state_dict` gives. What
+                `state_dict` itself gave sets the units too, since parameters are for their units.
 
         Raises:
             KeyError: a name is missing or unknown.
@@ -241,7 +246,23 @@ class Module(Parameterized):
         >>> model([3.0, 2.0]).data
         1.5
         """
-        write(*self._numbers(state))
+        parameters, numbers = self._numbers(state)
+        self.set_units(state.units if isinstance(state, _State) else {})
+        write(parameters, numbers)
+
+    def inner_units(self) -> dict[str, dict[str, list[float]]]:
+        """The units of the networks in the model, as JSON can hold them, by the ways to them."""
+        return {path: m.units.state_dict() for path, m in _modules(self) if path and m.units}
+
+    def set_units(self, units: Mapping[str, Units | None]) -> None:
+        """Give the modules in the model their units.
+
+        Args:
+            units: by the ways to the modules, such as nets.0; "" is the model itself.
+        """
+        for path, module in _modules(self):
+            if path in units and module.units != units[path]:
+                module.units = units[path]
 
     def _numbers(self, state: Mapping[str, SupportsFloat]) -> tuple[list[Value], list[float]]:
         """The parameters, and for each its number in a state; the errors are those of `load_state_dict`."""
@@ -302,6 +323,8 @@ class Module(Parameterized):
         content |= self.task.state_dict()
         if self.units:
             content["units"] = self.units.state_dict()
+        if inner := self.inner_units():
+            content["inner_units"] = inner
         content["parameters"] = {name: _finite(name, number) for name, number in self.state_dict().items()}
         try:
             text = saving.document(_FORMAT, _VERSION, content, indent=1)
@@ -334,7 +357,12 @@ class Module(Parameterized):
             parameters, numbers = self._numbers(content["parameters"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: {error.args[0]!s:.300}") from None
+        inner = _inner_units_in(content)
+        modules = [place for place, _ in _modules(self) if place]
+        if strangers := [place for place in inner if place not in modules]:
+            raise ValueError(f"{path}: it has units for {strangers[0]!r:.60}, which this model has not")
         saving.verify(content, path)
+        self.set_units({place: inner.get(place) for place in modules})
         write(
             parameters,
             numbers,
@@ -355,7 +383,36 @@ class Module(Parameterized):
                 mine["model"] = "MLP"
         if found := difference(mine, theirs):
             where, own, other = found
-            raise ValueError(f"its {where} is {other}, that of this model {own}")
+            raise ValueError(
+                f"its {where} is {other}, that of this model {own}: make them alike before loading. An "
+                "attribute that says nothing of the architecture has a name that begins with an underscore"
+            )
+
+
+class _State(dict[str, float]):
+    """The numbers of parameters, and the units that they are for, by the paths of the modules."""
+
+    units: Mapping[str, Units | None] = {}
+
+
+def _modules(thing: Any, path: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Module]]:
+    """A model and the modules in it that may have units, each with the way to it, such as nets.0."""
+    seen = set() if seen is None else seen
+    if id(thing) in seen:
+        return
+    seen.add(id(thing))
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(thing, Module):
+        if not isinstance(thing, Layer | Neuron):
+            yield path, thing
+            items = () if type(thing) is MLP else vars(thing).items()
+    elif type(thing) is dict:
+        items = thing.items()
+    elif type(thing) in {list, tuple}:
+        items = enumerate(thing)
+    for key, item in items:
+        if isinstance(item, Module) or type(item) in {dict, list, tuple}:
+            yield from _modules(item, f"{path}.{key}" if path else str(key), seen)
 
 
 class Neuron(Module):
@@ -846,6 +903,7 @@ def _check(content: dict[str, Any]) -> None:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"its features are {names!r:.60}, not a list of names")
     Task.from_state(content)
+    _inner_units_in(content)
     units = [units for units in (_units_in(content), _units_of_version_1(content)) if units]
     if "sizes" in content:
         _check_sizes(content, units)
@@ -871,6 +929,14 @@ def _check_sizes(content: dict[str, Any], units: Sequence[Units]) -> None:
 
 def _units_in(content: dict[str, Any]) -> Units | None:
     return Units.from_state(content["units"]) if "units" in content else None
+
+
+def _inner_units_in(content: dict[str, Any]) -> dict[str, Units]:
+    """The units of the networks in a model, by the ways to them."""
+    states = content.get("inner_units", {})
+    if not isinstance(states, dict):
+        raise ValueError(f"its inner units are {states!r:.60}, not units by name")
+    return {place: Units.from_state(state) for place, state in states.items()}
 
 
 def _units_of_version_1(content: dict[str, Any]) -> Units | None:

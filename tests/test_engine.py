@@ -683,10 +683,11 @@ def test_gradcheck_records_within_no_grad() -> None:
 
 def test_a_value_made_as_micrograd_makes_a_node_is_told_how() -> None:
     a = Value(1.0)
-    for make in (
+    makes: list[Any] = [
         lambda: Value(2.0, (a,), "+"),  # type: ignore[arg-type]
         lambda: Value(2.0, _children=(a,), _op="+"),
         lambda: Value(2.0, {a}),  # type: ignore[arg-type]
-    ):
+    ]
+    for make in makes:
         with pytest.raises(TypeError, match=r"an operation makes its Values itself: .* microgradlike\.ops"):
             make()

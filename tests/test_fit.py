@@ -1252,3 +1252,78 @@ def test_a_model_that_differentiates_by_its_inputs_is_trained_and_asked() -> Non
         values = [[Value(x[0], "x1")] for x in data[0]]
         assert model.outputs(values) == [model(x).data for x in values]
     assert history.losses[-1] < history.losses[0]
+
+
+@pytest.mark.parametrize("batch_size", [None, 8])
+@pytest.mark.parametrize("caught", [True, False])
+@pytest.mark.parametrize(
+    "part",
+    [
+        lambda y: 1 / (1 + (1e154 * y) ** 2),  # finite again, after a square that is not
+        lambda y: 0.1 * mg.sqrt(1.3 - y),
+        lambda y: 1 / (1 + mg.exp(600 * y)),
+        lambda y: mg.maximum(mg.log(1.3 - y), -5.0),
+    ],
+)
+def test_what_the_engine_refuses_on_the_way_is_refused_compiled_too(
+    part: Any, caught: bool, batch_size: int | None
+) -> None:
+    X = [[i / 20 - 1] for i in range(40)]
+    t = [0.5 * x[0] for x in X]
+    X[29], t[29] = [3.0], 9.0
+
+    def loss(y: Any, t: Any) -> Any:
+        try:
+            return 0.5 * (y - t) ** 2 + part(y)
+        except (ArithmeticError, ValueError):
+            if caught:
+                return 0.01 * abs(y - t)
+            raise
+
+    results = []
+    for how in (False, "auto"):
+        model = mg.MLP(1, [1], seed=1)
+        model.load_state_dict({"w11": 0.1, "b1": 0.0})
+        optimizer = SGD(model.parameters(), lr=0.05)
+        history = fit(
+            model, (X, t), loss=loss, optimizer=optimizer, epochs=20, compile=how, batch_size=batch_size
+        )
+        results.append([*model.state_dict().values(), *history.losses])
+    assert results[1] == pytest.approx(results[0], rel=1e-9)
+
+
+def test_units_of_an_inner_network_are_kept(tmp_path: Path) -> None:
+    class Wrapped(mg.Module):
+        def __init__(self) -> None:
+            self.nets = [mg.MLP(2, [3, 1], activation="tanh", seed=1), mg.MLP(2, [1])]
+
+        def __call__(self, x: Any) -> Any:
+            return self.nets[0](x) + self.nets[1](x)
+
+    X = [[100.0 + i, 50.0 - i * i % 9] for i in range(10)]
+    t = [3e4 + 10 * a - 2 * b for a, b in X]
+    model = Wrapped()
+    before = model.state_dict()
+    fit(model.nets[0], (X, t), standardize=True, epochs=20)
+    expected = model.outputs(X)
+    model.save(tmp_path / "model.json")
+    loaded, copied = Wrapped(), Wrapped()
+    loaded.load(tmp_path / "model.json")
+    copied.load_state_dict(model.state_dict())
+    assert loaded.outputs(X) == copied.outputs(X) == expected
+    path = tmp_path / "run.json"
+    resumed = Wrapped()
+    for one in (model, resumed):
+        fit(one, (X, t), optimizer=SGD(one.parameters(), lr=1e-12), epochs=3, checkpoint=path, resume=True)
+    assert resumed.outputs(X) == model.outputs(X)
+    model.load_state_dict(before)  # the parameters are for no units then, and so is the model
+    assert model.nets[0].units is None
+
+
+def test_diagnose_finds_columns_by_their_names() -> None:
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame({"width": [1e3 * i for i in range(30)], "height": [i % 7 for i in range(30)]})
+    t = [0.5 * i + i % 7 for i in range(30)]
+    model = mg.MLP(2, [3, 1], activation="tanh")
+    fit(model, (X, t), standardize=True, epochs=50)
+    assert str(mg.diagnose(model, (X[["height", "width"]], t))) == str(mg.diagnose(model, (X, t)))

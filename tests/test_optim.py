@@ -476,6 +476,8 @@ def test_a_step_is_computed_in_floats_whatever_was_written(make: Any) -> None:
 
     import numpy as np
 
+    data: Any
+    grad: Any
     for data, grad in (
         (Decimal("0.1"), 1.0),
         (np.float16(300), 1.0),
@@ -485,7 +487,7 @@ def test_a_step_is_computed_in_floats_whatever_was_written(make: Any) -> None:
         (np.uint8(200), np.int8(-100)),
     ):
         v, w = Value(0.0, "v"), Value(float(data), "w")
-        v.data, v.grad = data, grad  # type: ignore[assignment]
+        v.data, v.grad = data, grad
         w.grad = float(grad)
         for p in (v, w):
             make([p], lr=0.1).step()
@@ -494,7 +496,7 @@ def test_a_step_is_computed_in_floats_whatever_was_written(make: Any) -> None:
     cases = ((array, 1.0, "data"), (1j, 1.0, "data"), ("a", 1.0, "data"), (1.0, 1j, "grad"))
     for data, grad, name in cases:
         v = Value(1.0, "v")
-        v.data, v.grad = data, grad  # type: ignore[assignment]
+        v.data, v.grad = data, grad
         with pytest.raises(TypeError, match=rf"v\.{name}: a real number is needed, not "):
             make([v], lr=0.1).step()
     assert array == 2.0

@@ -1,10 +1,11 @@
 """Gradients of mean losses: Value by Value, or by compiled code where that gives the same."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from typing import Any
 
+from microgradlike import ops
 from microgradlike.compile import Program
 from microgradlike.compile import compile as compile_graph
 from microgradlike.data import Table
@@ -143,8 +144,13 @@ class Compiled:
         self.batch = program.prepare(rows)
 
     def _reported(self, loss: float, outputs: Any) -> float:
-        """The mean loss as it is reported: as the second output of each example, or by its scale."""
-        if outputs is None:
+        """The mean loss as it is reported: as an output of each example, or by its scale.
+
+        It is nan where an operation is not finite on the way, of which the user's code may know.
+        """
+        if outputs is not None and not all(math.isfinite(sum(row)) for row in outputs):
+            return math.nan
+        if outputs is None or not self.objective.reports:
             return loss * self.objective.scale
         return math.fsum(float(row[0]) for row in outputs) / len(outputs)
 
@@ -164,6 +170,46 @@ class Compiled:
             return self.batch
         rows = self.batch.rows
         return [rows[i] for i in indices] if self.backend == "python" else rows[list(indices)]
+
+
+def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with one more output: nan where an operation raises an error in the engine.
+
+    The engine raises for exp(1000) or log(0), and the user's code may catch that. Compiled code has
+    infinity or nan there, which a later operation may turn into a number again.
+    """
+
+    def guarded(x: Any, t: Any) -> Any:
+        result = function(x, t)
+        loss, *reported = result if isinstance(result, tuple) else (result,)
+        risky = [v * 0.0 for v in topological_order(loss) if v.op and v.op not in _NEVER_RAISE]
+        if risky:
+            reported.append(total(risky))
+        return (loss, reported) if reported else loss
+
+    return guarded
+
+
+#: Operations that give a number, or infinity, for all numbers.
+_NEVER_RAISE = {
+    *(
+        ops.add,
+        ops.sub,
+        ops.mul,
+        ops.neg,
+        ops.abs,
+        ops.sum,
+        ops.mean,
+        ops.dot,
+        ops.square,
+        ops.cbrt,
+        ops.atan,
+    ),
+    *(ops.maximum, ops.minimum, ops.where, ops.greater, ops.equal, ops.sign, ops.clip, ops.erf, ops.erfc),
+    *(ops.sigmoid, ops.tanh, ops.relu, ops.leaky_relu, ops.elu, ops.selu, ops.softplus, ops.silu, ops.gelu),
+    *(ops.softsign, ops.hardtanh, ops.asinh, ops.half_squared_error, ops.cross_entropy),
+    ops.binary_cross_entropy_with_logits,
+}
 
 
 class Computation:
@@ -239,7 +285,8 @@ class Computation:
                 backend = before
             elif not self.insists and traces.size * batch < _SMALL:
                 backend = "python"
-            program = compile_graph(objective.function, example, optimizer.parameters, backend=backend)
+            function = _guarded(objective.function) if self.own_code else objective.function
+            program = compile_graph(function, example, optimizer.parameters, backend=backend)
             compiled = [Compiled(program, objective, optimizer, table) for table in tables]
             if self.own_code:
                 for ours, theirs in zip(compiled, self.eager):

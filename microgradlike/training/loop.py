@@ -179,6 +179,8 @@ def _take_over(model: Module, saved: dict[str, Any], checkpoint: str | os.PathLi
             model.task = Task.from_state(saved["task"])
         if "units" in saved:
             model.units = None if saved["units"] is None else Units.from_state(saved["units"])
+        inner = saved.get("inner units", {})
+        model.set_units({path: Units.from_state(state) for path, state in inner.items()})
     except (AttributeError, ValueError) as error:
         raise ValueError(f"{checkpoint}: this checkpoint is damaged: {error}") from None
 
@@ -580,6 +582,8 @@ class _Training:
         except (ArithmeticError, TypeError, ValueError) as error:
             loss = norm = math.nan
             own = error
+        if not (math.isfinite(loss) and math.isfinite(norm)) and self._is_finite_eager(indices):
+            return self._gradient(indices)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             problem, cause = self.eager[0].blame(range(self.n) if indices is None else indices)
             if own and not cause:  # it does not come again
@@ -592,6 +596,27 @@ class _Training:
         elif state.ceiling == math.inf:
             state.ceiling = _DIVERGED * max(abs(loss), self.eager[0].objective.scale)
         return loss, norm
+
+    def _is_finite_eager(self, indices: Sequence[int] | None) -> bool:
+        """Whether the user's code gives a finite gradient where compiled code gives none: then go eager.
+
+        It may catch the error of an operation, of which compiled code knows nothing.
+        """
+        if self.computation.backend == "eager" or not self.computation.own_code:
+            return False
+        try:
+            loss = self.eager[0].gradient(indices)
+        except (ArithmeticError, TypeError, ValueError):
+            return False
+        if not math.isfinite(loss) or not all(math.isfinite(p.grad) for p in self.parameters):
+            return False
+        if self.computation.insists:
+            raise RuntimeError(
+                "the compiled code is not finite where the model itself is, which catches an error. "
+                "Write compile=False"
+            )
+        self._go_eager("it is finite where compiled code is not")
+        return True
 
     def _give_up(self, problem: str) -> None:
         history, state, rate = self.history, self.state, self.optimizer.lr
@@ -682,11 +707,12 @@ class _Training:
             if not self.is_watched and self.agreed:
                 self.state.return_to(self.agreed)
                 self.bar.update(len(self.history) - epoch)
-            self.computation.go_eager(str(error))
-            self.history.backend = "eager"
-            self._say(
-                f"It goes on Value by Value, not compiled, from epoch {len(self.history) + 1}: {error}."
-            )
+            self._go_eager(str(error))
+
+    def _go_eager(self, reason: str) -> None:
+        self.computation.go_eager(reason)
+        self.history.backend = "eager"
+        self._say(f"It goes on Value by Value, not compiled, from epoch {len(self.history) + 1}: {reason}.")
 
     def _say(self, note: str) -> None:
         """Keep a sentence in the history, and log it."""
@@ -724,6 +750,7 @@ class _Training:
             "microgradlike": _version(),
             "task": model.task.state_dict(),
             "units": model.units.state_dict() if model.units else None,
+            "inner units": model.inner_units(),
             **self.state.state_dict(),
         }
         checkpoints.save(checkpoint, content)

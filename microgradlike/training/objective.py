@@ -36,6 +36,7 @@ class Objective:
         code: the model and the loss, as the user gave them.
         is_ours: whether it runs this package's code alone.
         prepare: gives the examples of a table as the function takes them.
+        reports: whether the function gives such a pair.
         scale: where the function gives one Value, the reported loss is so many times as large.
         note: what a user should know of it, or nothing.
     """
@@ -46,6 +47,7 @@ class Objective:
     code: tuple[Any, ...]
     is_ours: bool
     scale: float = 1.0
+    reports: bool = False
     note: str = ""
 
 
@@ -98,8 +100,11 @@ def objective_of(model: Any, loss: Loss, table: Table, as_values: bool = False) 
             weighted = [[spread * number for spread, number in zip(spreads, side)] for side in (outputs, t)]
             return minimised, loss(*weighted)
 
-        scale = spreads[0] ** 2 if same else 1.0
-        return Objective(standard, partial(_prepared, units=units, targets=True), name, code, ours, scale)
+        # Of spreads next to the largest floats the loss is infinite, which the training then says.
+        scale = spreads[0] * spreads[0] if same else 1.0
+        return Objective(
+            standard, partial(_prepared, units=units, targets=True), name, code, ours, scale, not same
+        )
 
     names = [neuron.name for neuron in model.layers[-1].neurons]
     constant = _size_of(loss, units.target_means, table.targets)
@@ -115,7 +120,9 @@ def objective_of(model: Any, loss: Loss, table: Table, as_values: bool = False) 
             f"The loss is divided by {constant:.4g} while it is minimised, so that the learning rate does "
             "not depend on units: that is its mean where each prediction is the mean of the targets."
         )
-    return Objective(own, partial(_prepared, units=units, targets=False), name, code, ours, constant, note)
+    return Objective(
+        own, partial(_prepared, units=units, targets=False), name, code, ours, constant, note=note
+    )
 
 
 def _prepared(table: Table, units: Any, targets: bool) -> Table:
