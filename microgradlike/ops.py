@@ -227,11 +227,15 @@ def _monomial_partials(out: Any, c: Any, a: Any, b: Any, k: Any) -> tuple[Any, .
 
 
 def _monomial_log(c: float, a: float, b: float, k: float, n: float) -> float:
-    # c·aᵇ⁻ᵏ·log(a)ⁿ
+    # c·aᵇ⁻ᵏ·log(a)ⁿ, for whole n from 0 on
     if n == 0 or c == 0:
         return _monomial(c, a, b, k)
+    if n < 0 or n % 1 != 0:
+        return math.nan
     if a > 0:
-        return _monomial(c * math.log(a) ** n, a, b, k)
+        log = math.log(a)
+        power = _positive_power(math.fabs(log), n)
+        return _monomial(-c * power if log < 0 and n % 2 else c * power, a, b, k)
     if a == 0:
         return 0.0 if b > k else c * (math.inf if b < k else 1.0) * (-math.inf) ** n
     return math.nan
@@ -389,13 +393,15 @@ def _inverse_point(a: Any, b: Any) -> Any:
     # a/(a² + b²), by convention 0 at the origin. Dividing twice by r = √(a² + b²) instead of once by r²
     # neither overflows nor underflows.
     r = hypot(a, b)
+    if type(r) is float and 1e-150 < r < 1e150:
+        return a / (r * r)  # where a is next to 0, a/r has lost its digits
     return share(share(a, r), r)
 
 
 def _inverse_point_partials(out: Any, a: Any, b: Any) -> tuple[Any, Any]:
     r = hypot(a, b)
     x, y = quotient(a, r), quotient(b, r)
-    return quotient(quotient(y * y - x * x, r), r), -2.0 * quotient(quotient(x, r) * y, r)
+    return quotient(quotient(y * y - x * x, r), r), -2.0 * out * quotient(y, r)
 
 
 def _logsumexp(*operands: float) -> float:

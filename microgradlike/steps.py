@@ -427,11 +427,29 @@ class Steps:
 
     def _move(self, target: int) -> None:
         if target == len(self) and not self._is_written:
-            adds = self._adds
-            self.loss.backward()
-            self._is_written, self._adds_to_earlier = True, adds
+            self._write()
         self.position = target
         self._answered.clear()
+
+    def _write(self) -> None:
+        """Do one backward pass, and remember that it is done: both, or after Ctrl-C neither."""
+        before = [leaf.grad for leaf in self._leaves]
+        try:
+            try:
+                adds = self._adds
+                self.loss.backward()
+                self._is_written, self._adds_to_earlier = True, adds
+            except BaseException:
+                self._take_back(before)
+                raise
+        except BaseException:  # Ctrl-C may come while the handler above is at work
+            self._take_back(before)
+            raise
+
+    def _take_back(self, gradients: Sequence[float]) -> None:
+        self._is_written = False
+        for leaf, gradient in zip(self._leaves, gradients):
+            leaf.grad = gradient
 
     def goto(self, place: "int | Value | str") -> None:
         """Move to where so many steps have been taken, or to before the step of a value.

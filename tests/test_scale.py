@@ -72,9 +72,10 @@ def test_a_million_operations_go_forward_and_backward_and_are_freed() -> None:
 
 
 @pytest.mark.skipif(not find_spec("resource"), reason="this system does not tell a process's memory")
-def test_an_operation_takes_at_most_400_bytes() -> None:
+def test_an_operation_takes_at_most_416_bytes() -> None:
+    """Of its two values each has a place for weak references, 8 bytes on this Python."""
     before, after = run(CHAIN + "print(peak()); chain(1_000_000); print(peak())")
-    assert (after - before) / 1_000_000 <= 400
+    assert (after - before) / 1_000_000 <= 416
 
 
 def deep(x: Value) -> Value:

@@ -10,7 +10,7 @@ import linecache
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextvars import copy_context
 from pathlib import Path
 from threading import Lock
 from types import FrameType
@@ -137,36 +137,46 @@ class _Input(Value):
 
 
 def _call_watched(function: Callable[..., Any], *arguments: Any) -> Any:
-    with watched(_refuse), _attributes_watched():
-        return function(*arguments)
+    # In a context of its own: whatever interrupts it, nobody watches after it.
+    return copy_context().run(_call_here, function, *arguments)
+
+
+def _call_here(function: Callable[..., Any], *arguments: Any) -> Any:
+    token = object()
+    try:
+        try:
+            _watch_attributes(token)
+            with watched(_refuse):
+                return function(*arguments)
+        finally:
+            _let_go(token)
+    finally:  # once more, where Ctrl-C came in the midst of the first
+        _let_go(token)
 
 
 #: The attributes of a Value that hold numbers, as the class has them.
 _PLAIN = {name: vars(Value)[name] for name in ("data", "grad", "evaluation", "partials")}
 _lock = Lock()
-_depth = 0
+_traces: set[object] = set()  # that are going on, in all threads
 
 
-@contextmanager
-def _attributes_watched() -> Iterator[None]:
-    """Within it, code outside of this package that reads or writes a number of a Value is noticed.
+def _watch_attributes(token: object) -> None:
+    """Notice code outside of this package that reads or writes a number of a Value, until `_let_go`.
 
     The attributes become properties for so long: outside of a trace, they cost nothing.
     """
-    global _depth  # noqa: PLW0603
     with _lock:
-        _depth += 1
-        if _depth == 1:
+        _traces.add(token)
+        for name, watched_attribute in _WATCHED.items():
+            setattr(Value, name, watched_attribute)
+
+
+def _let_go(token: object) -> None:
+    with _lock:
+        _traces.discard(token)
+        if not _traces:
             for name, plain in _PLAIN.items():
-                setattr(Value, name, _watched_attribute(plain))
-    try:
-        yield
-    finally:
-        with _lock:
-            _depth -= 1
-            if _depth == 0:
-                for name, plain in _PLAIN.items():
-                    setattr(Value, name, plain)
+                setattr(Value, name, plain)
 
 
 def _watched_attribute(plain: Any) -> property:
@@ -184,6 +194,8 @@ def _watched_attribute(plain: Any) -> property:
 
     return property(get, put)
 
+
+_WATCHED = {name: _watched_attribute(plain) for name, plain in _PLAIN.items()}
 
 #: The modules that read numbers in order to record, or to check targets. Others of this package read them
 #: to give them away, as `state_dict` does.
