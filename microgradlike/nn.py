@@ -38,7 +38,7 @@ from microgradlike.engine import (
 from microgradlike.files import write_atomically
 from microgradlike.ops import Op
 from microgradlike.parameters import Parameterized
-from microgradlike.table import arranged_rows
+from microgradlike.table import arranged_row, arranged_rows
 from microgradlike.task import Task
 from microgradlike.transaction import write
 from microgradlike.units import Units
@@ -788,6 +788,8 @@ def _leaves_of(layers: Sequence[Layer]) -> list[Value] | None:
 
 
 def _inputs(x: Sequence[SupportsFloat], names: tuple[str, ...], module: Module) -> list[Value]:
+    if type(x) is not list and module.features:
+        x = arranged_row(x, module.features)
     try:
         n = len(x)
     except TypeError:

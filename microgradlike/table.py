@@ -454,8 +454,40 @@ def _targets(t: Any) -> tuple[list[Any], list[Any], str]:
     return [_float(target, f"row {i} of t") for i, target in enumerate(targets)], [], name
 
 
+def arranged_row(x: Any, features: Sequence[str]) -> Any:
+    """The inputs of an example in the order of these features, if they have names; else as they are.
+
+    Args:
+        x: a Series of pandas, a record of a structured array, or anything else.
+        features: the names of the columns that are wanted.
+
+    Raises:
+        ValueError: the names are others; the message says which.
+    """
+    names = _names_in(x)
+    order = _places(names, features, "the example") if names else None
+    if order is None:
+        return x
+    cells = x.tolist()
+    return [cells[i] for i in order]
+
+
+def _names_in(row: Any) -> list[str]:
+    """The names of the cells of a row: of a Series of pandas, or of a record; else none."""
+    dtype = getattr(row, "dtype", None)
+    if getattr(dtype, "names", None) and getattr(row, "shape", None) == ():
+        return [*row.dtype.names]
+    is_series = hasattr(row, "index") and hasattr(row, "to_numpy")
+    return [str(name) for name in row.index] if is_series else []
+
+
 def _columns(X: Any) -> tuple[list[str], Any]:
-    """The names of the columns, if it is a frame, and what can be listed row by row."""
+    """The names of the columns, if they have any, and what can be listed row by row."""
+    if getattr(getattr(X, "dtype", None), "names", None):  # a structured array
+        return [*X.dtype.names], X
+    if isinstance(X, list | tuple) and X and (names := _names_in(X[0])):
+        arranged = (arranged_row(row, names) for row in X)
+        return names, [row.tolist() if hasattr(row, "tolist") else row for row in arranged]
     if not _is_frame(X):
         return [], X
     names = [str(name) for name in X.columns]

@@ -1327,3 +1327,24 @@ def test_diagnose_finds_columns_by_their_names() -> None:
     model = mg.MLP(2, [3, 1], activation="tanh")
     fit(model, (X, t), standardize=True, epochs=50)
     assert str(mg.diagnose(model, (X[["height", "width"]], t))) == str(mg.diagnose(model, (X, t)))
+
+
+def test_rows_with_names_are_taken_by_their_names() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"width": [1.0, 2.0, 3.0, 4.0], "height": [40.0, 30.0, 20.0, 15.0]})
+    swapped, t = frame[["height", "width"]], [1.5, 2.5, 3.5, 4.0]
+    model = mg.MLP(2, [1])
+    fit(model, (frame, t), epochs=20, standardize=True)
+    expected = model.predict(frame)
+    rows = [row for _, row in swapped.iterrows()]
+    records = swapped.to_records(index=False)
+    assert model.predict(rows) == model.predict(records) == expected
+    assert [model(row).data for row in rows] == [model(record).data for record in records] == expected
+    histories = []
+    for data in ((frame, t), (swapped, t), [*zip(rows, t)], (rows, t), (records, t)):
+        twin = mg.MLP(2, [1])
+        twin.features = ["width", "height"]
+        histories.append(fit(twin, data, epochs=3, standardize=True).losses)
+    assert all(losses == histories[0] for losses in histories)
+    with pytest.raises(ValueError, match="the example: there is no column width"):
+        model(rows[0].rename({"width": "Width"}))
