@@ -122,7 +122,7 @@ def test_the_sdist_has_tests_and_notebooks_and_makes_the_same_wheel(
     besides = {"LICENSE", "README.md", "pyproject.toml", ".gitignore", "PKG-INFO"}
     assert found == besides | (
         files("microgradlike", ".py", ".typed")
-        | files("tests", ".py")
+        | files("tests", ".py", ".json", ".gz")
         | files("notebooks", ".ipynb", ".svg", ".png")
     )
     assert build(source, "wheel", tmp_path / "again").read_bytes() == wheel.read_bytes()
