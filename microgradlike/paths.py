@@ -172,6 +172,8 @@ def sum_of_others(edges: Edges, loss: Value, listed: Sequence[Sequence[Edge]]) -
         total[node] = _sum(_wide.multiply(_decimal(edge.factor), total[edge.parent]) for edge in ways)
         if not ways:  # it is w
             total[node] = _ONE
+    if not listed:  # also where w is the loss, and its path has no edge to leave by
+        return float(total[loss])
     courses: _Courses = {}
     for path in listed:
         course = courses

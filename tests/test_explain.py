@@ -700,3 +700,10 @@ def test_every_name_that_is_shown_is_said(length: int, limit: int) -> None:
 
 def latex_name(name: str) -> str:
     return re.sub(r"v(\d+)", r"v_{\1}", name)
+
+
+def test_of_paths_that_are_not_listed_the_sum_is_said() -> None:
+    w = Value(0.5, "w")
+    assert (mg.explain(w, w, 0).omitted, mg.explain(w, w, 0).omitted_sum) == (1, 1.0)
+    loss = w * w + 3 * w
+    assert mg.explain(loss, w, 0).omitted_sum == mg.explain(loss, w).gradient == 4.0

@@ -384,7 +384,7 @@ def test_an_optimiser_of_your_own() -> None:
     ("options", "message"),
     [
         ({"lr": -0.1}, "lr must not be negative, but is -0.1"),
-        ({"lr": math.nan}, "lr must not be negative, but is nan"),
+        ({"lr": math.nan}, "lr must be a number from 0 on, but is nan"),
         ({"weight_decay": -1.0}, "weight_decay must not be negative, but is -1.0"),
     ],
 )
