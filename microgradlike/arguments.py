@@ -83,7 +83,7 @@ def check_files(command: str, arguments: Any) -> None:
 
 
 def _final(file: File, path: str) -> Path:
-    """Where it is read or written in the end: a picture's suffix is added."""
+    """The path that is read or written in the end: a picture's suffix is added."""
     return destination(path) if file.kind == "picture" else Path(path)
 
 

@@ -19,7 +19,6 @@ from microgradlike.examine import (
     END,
     FEW,
     LayerNumbers,
-    Loss,
     Seen,
     Unit,
     as_list,
@@ -28,6 +27,7 @@ from microgradlike.examine import (
     shape_of,
     short,
 )
+from microgradlike.losses import Loss
 from microgradlike.nn import MLP, Module
 from microgradlike.optim import Optimizer
 from microgradlike.receipts import Receipted

@@ -467,7 +467,7 @@ def watched(watch: Callable[[Value], object]) -> Iterator[None]:
 
 
 def watching() -> Callable[[Value], object] | None:
-    """What `watched` calls now; None where nobody watches."""
+    """The function that `watched` calls now; None where nobody watches."""
     return _watch.get()
 
 

@@ -9,21 +9,19 @@ import functools
 import math
 import random
 from collections import Counter
-from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from microgradlike import losses, ops
 from microgradlike.data import Table, as_table
 from microgradlike.engine import Value, gradients, no_grad, topological_order
 from microgradlike.formula import formula
 from microgradlike.label import visible
-from microgradlike.nn import ACTIVATIONS, MLP, Neuron
+from microgradlike.losses import Loss
+from microgradlike.nn import ACTIVATIONS, MLP, Neuron, one_or_all
 from microgradlike.optim import SGD, Optimizer
 from microgradlike.training.objective import SQUARED, objective_of
 from microgradlike.transaction import Unchanged
-
-Loss: TypeAlias = Callable[[Any, Any], Value]
 
 FLAT = 0.01  # a derivative below this part of its largest hands on next to nothing
 OFF = 0.25  # so far from its target is wrong
@@ -276,7 +274,7 @@ class Seen:
         """The loss of the outputs for one example with the target of another."""
         outputs = [*map(Value, self.outputs[i])]
         with no_grad():
-            return float(self.loss(outputs[0] if len(outputs) == 1 else outputs, self.targets[j]))
+            return float(self.loss(one_or_all(outputs), self.targets[j]))
 
     def trial(self, rate: float, steps: int = _TRIAL) -> list[float]:
         """The mean losses of a short training with that learning rate, which is taken back.

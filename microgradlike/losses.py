@@ -17,6 +17,8 @@ from microgradlike.engine import Value, as_inputs, as_value, numbered, record
 from microgradlike.functions import relu
 from microgradlike.ops import Op
 
+#: The loss of one example: of a prediction and a target.
+Loss: TypeAlias = Callable[[Any, Any], Value]
 Numbers: TypeAlias = SupportsFloat | Sequence[SupportsFloat]
 
 

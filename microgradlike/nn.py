@@ -227,7 +227,7 @@ class Module(Parameterized):
         ['w11', 'w12', 'b1']
         """
         state = _State({name: float(parameter.data) for name, parameter in self.named_parameters()})
-        state.units = {path: module.units for path, module in _modules(self)}
+        state.units = self.all_units()
         return state
 
     def load_state_dict(self, state: Mapping[str, SupportsFloat]) -> None:
@@ -250,15 +250,19 @@ class Module(Parameterized):
         self.set_units(state.units if isinstance(state, _State) else {})
         write(parameters, numbers)
 
+    def all_units(self) -> dict[str, Units | None]:
+        """The units of the model and of the networks in it, by the ways to them; "" is the model itself."""
+        return {path: module.units for path, module in _modules(self)}
+
     def inner_units(self) -> dict[str, dict[str, list[float]]]:
         """The units of the networks in the model, as JSON can hold them, by the ways to them."""
-        return {path: m.units.state_dict() for path, m in _modules(self) if path and m.units}
+        return {path: units.state_dict() for path, units in self.all_units().items() if path and units}
 
     def set_units(self, units: Mapping[str, Units | None]) -> None:
         """Give the modules in the model their units.
 
         Args:
-            units: by the ways to the modules, such as nets.0; "" is the model itself.
+            units: by the ways to the modules, such as nets.0, as `all_units` gives them.
         """
         for path, module in _modules(self):
             if path in units and module.units != units[path]:
@@ -465,7 +469,7 @@ class Neuron(Module):
         return self.activate(_inputs(x, numbered("x", len(self.w)), self))
 
     def activate(self, x: Sequence[Value], name: str = "") -> Value:
-        """What it gives for Values: the call without its checks, with another name if one is given."""
+        """The output for Values: the call without its checks, with another name if one is given."""
         operands = (*self.w, *x, self.b)
         op, constants = ACTIVATIONS[self.activation]
         if not op:
@@ -555,7 +559,7 @@ class Layer(Module):
     def __call__(self, x: Sequence[SupportsFloat]) -> Any:
         values = _inputs(x, numbered("x", len(self.neurons[0].w)), self)
         outputs = [neuron.activate(values) for neuron in self.neurons]
-        return outputs[0] if len(outputs) == 1 else _Outputs(outputs)
+        return one_or_all(outputs)
 
     def __repr__(self) -> str:
         first = self.neurons[0]
@@ -642,18 +646,18 @@ class MLP(Module):
             inputs, values = values, []  # as in `record`, a loop takes less time than a comprehension
             for neuron in layer.neurons:
                 values.append(neuron.activate(inputs))
-        return values[0] if len(values) == 1 else _Outputs(values)
+        return one_or_all(values)
 
     def _in_units(self, inputs: Sequence[Value]) -> Any:
-        """What the layers give for inputs in standard units, between the two maps of `units`."""
+        """The outputs for these inputs: the layers stand between the two maps of `units`."""
         assert self.units
         values = self.standard_outputs(self.units.enter(inputs))
         names = [neuron.name for neuron in self.layers[-1].neurons]
         outputs = self.units.leave(values, names)
-        return outputs[0] if len(outputs) == 1 else _Outputs(outputs)
+        return one_or_all(outputs)
 
     def standard_outputs(self, u: Sequence[SupportsFloat]) -> list[Value]:
-        """What the layers alone give, without the map of `units`: a list, in standard units.
+        """The outputs of the layers alone, without the map of `units`: a list, in standard units.
 
         Args:
             u: the inputs in standard units.
@@ -765,7 +769,7 @@ def load(path: str | os.PathLike[str]) -> MLP:
 #: Attributes in which networks, neurons and layers hold no parameters but theirs.
 _MLP_ATTRIBUTES = {
     *("sizes", "activation", "output_activation", "layers", "_input_names"),
-    *("features", "classes", "threshold", "scaling", "units", "task"),
+    *("features", "units", "_raw_units", "task"),
 }
 
 
@@ -813,6 +817,11 @@ class _Outputs(list[Value]):
             f"outputs[0].{name}, or make one, as in loss = mg.mse_loss(outputs, targets)",
             name=name,
         )
+
+
+def one_or_all(outputs: list[Value]) -> Any:
+    """One output as a Value, several as a list of them: what a network gives, and a loss takes."""
+    return outputs[0] if len(outputs) == 1 else _Outputs(outputs)
 
 
 def _parameter_names(neuron: int, inputs: int) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from microgradlike import ops
 from microgradlike.engine import Value
 from microgradlike.formula import number, write
-from microgradlike.nn import MLP
+from microgradlike.nn import MLP, one_or_all
 
 _DIGITS = 4
 _MOST = 6  # what goes into one line; twice as many neurons make a table
@@ -65,7 +65,7 @@ def worked_example(
     outputs = values
     if network.units:
         outputs = network.units.leave(values, [neuron.name for neuron in network.layers[-1].neurons])
-    L = loss(outputs[0] if len(outputs) == 1 else outputs, target)
+    L = loss(one_or_all(outputs), target)
     L.name = "L"
     L.backward()
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class Task:
-    """What a model was trained to say. `microgradlike.training.task` decides it, once, from the data.
+    """The meaning of a model's outputs. `microgradlike.training.task` decides it, once, from the data.
 
     Attributes:
         classes: the classes that the outputs stand for, as they were given: words, whole numbers, or
@@ -40,7 +40,7 @@ class Task:
         return int(outputs[0] > (threshold if self.threshold is None else self.threshold))
 
     def state_dict(self) -> dict[str, Any]:
-        """What is known, as JSON can hold it."""
+        """The task as JSON can hold it: as much of it as is known."""
         state: dict[str, Any] = {}
         if self.classes:
             state["classes"] = list(self.classes)

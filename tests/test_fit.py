@@ -1316,6 +1316,10 @@ def test_units_of_an_inner_network_are_kept(tmp_path: Path) -> None:
     for one in (model, resumed):
         fit(one, (X, t), optimizer=SGD(one.parameters(), lr=1e-12), epochs=3, checkpoint=path, resume=True)
     assert resumed.outputs(X) == model.outputs(X)
+    stranger = Wrapped()
+    with pytest.raises(ValueError, match="this training has batch_size 9"):
+        fit(stranger, (X[:-1], t[:-1]), epochs=3, checkpoint=path, resume=True)
+    assert stranger.nets[0].units is None
     model.load_state_dict(before)  # the parameters are for no units then, and so is the model
     assert model.nets[0].units is None
 

@@ -69,7 +69,7 @@ def check_unique(leaves: Sequence[Value]) -> None:
 
 
 def signature(loss: Value, inputs: Sequence[Value], parameters: Sequence[Value]) -> list[Any]:
-    """What a graph computes: its operations, operands and constants, in one order for equal graphs.
+    """The operations, operands and constants of a graph, in one order for equal graphs.
 
     Two traces of a function agree if their signatures are equal; parameters are compared as objects, the
     numbers of inputs and parameters not at all.

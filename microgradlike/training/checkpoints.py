@@ -55,7 +55,7 @@ def save(path: str | os.PathLike[str], content: dict[str, Any]) -> None:
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What is in a checkpoint, of whatever training.
+    """The content of a checkpoint, of whatever training.
 
     Raises:
         ValueError: the file is no checkpoint; the message says why.

@@ -192,35 +192,22 @@ def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
 
 #: Operations that give a number, or infinity, for all numbers.
 _NEVER_RAISE = {
-    *(
-        ops.add,
-        ops.sub,
-        ops.mul,
-        ops.neg,
-        ops.abs,
-        ops.sum,
-        ops.mean,
-        ops.dot,
-        ops.square,
-        ops.cbrt,
-        ops.atan,
-    ),
+    *(ops.add, ops.sub, ops.mul, ops.neg, ops.abs, ops.sum, ops.mean, ops.dot, ops.square, ops.atan),
     *(ops.maximum, ops.minimum, ops.where, ops.greater, ops.equal, ops.sign, ops.clip, ops.erf, ops.erfc),
     *(ops.sigmoid, ops.tanh, ops.relu, ops.leaky_relu, ops.elu, ops.selu, ops.softplus, ops.silu, ops.gelu),
-    *(ops.softsign, ops.hardtanh, ops.asinh, ops.half_squared_error, ops.cross_entropy),
+    *(ops.softsign, ops.hardtanh, ops.asinh, ops.cbrt, ops.half_squared_error, ops.cross_entropy),
     ops.binary_cross_entropy_with_logits,
 }
 
 
 class Computation:
-    """How losses and gradients are computed, and whether that is still right.
+    """The way in which losses and gradients are computed, and whether it is still right.
 
     Args:
         eager: for the examples to train on, and for those to validate with if there are any.
         tables: their examples.
         how: "auto", False, or the name of a backend; True insists on any backend.
         batch_size: examples to an update.
-        own_code: whether model or loss are the user's own code, which compiled code is compared with.
         before: what computed the training that goes on, which "auto" chooses again.
 
     Attributes:
@@ -235,13 +222,11 @@ class Computation:
         optimizer: Optimizer,
         how: str | bool,
         batch_size: int,
-        own_code: bool,
         before: str | None = None,
     ) -> None:
         self.eager = eager
         self.computed: Sequence[Eager | Compiled] = eager
         self.insists, self.reason = how not in {"auto", False}, ""
-        self.own_code = own_code
         self.traces: Traces | None = None
         if how is False or (how == "auto" and before == "eager"):
             return
@@ -278,17 +263,18 @@ class Computation:
     ) -> None:
         objective, table = self.eager[0].objective, tables[0]
         example = [table.rows[0], table.targets[0]]
-        traces = Traces(objective.function, example, objective.code if self.own_code else ())
+        own_code = not objective.is_ours  # with which compiled code is compared
+        traces = Traces(objective.function, example, objective.code if own_code else ())
         with traces.unchanged():
             self._size = _size(self.eager[0])
             if backend == "auto" and before:
                 backend = before
             elif not self.insists and traces.size * batch < _SMALL:
                 backend = "python"
-            function = _guarded(objective.function) if self.own_code else objective.function
+            function = _guarded(objective.function) if own_code else objective.function
             program = compile_graph(function, example, optimizer.parameters, backend=backend)
             compiled = [Compiled(program, objective, optimizer, table) for table in tables]
-            if self.own_code:
+            if own_code:
                 for ours, theirs in zip(compiled, self.eager):
                     _compare(ours, theirs, self._size)
         self.computed, self.traces = compiled, traces
@@ -355,7 +341,7 @@ def _compare(compiled: Compiled, eager: Eager, size: float) -> None:
 
 
 def _size(eager: Eager) -> float:
-    """How large losses are, which says how exact they can be: of some examples at the start."""
+    """The size of losses, which says how exact they can be: of some examples at the start."""
     losses = [0.0]
     for i in sorted({0, len(eager) // 2, len(eager) - 1}):
         with suppress(*_REFUSALS):  # the training will meet it, and say where

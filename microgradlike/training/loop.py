@@ -7,7 +7,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib import import_module
@@ -19,7 +19,7 @@ from microgradlike.data import Table, as_table
 from microgradlike.engine import Value, real
 from microgradlike.formula import with_recording
 from microgradlike.history import History
-from microgradlike.losses import usual_loss
+from microgradlike.losses import Loss, usual_loss
 from microgradlike.nn import MLP, Module
 from microgradlike.optim import SGD, Optimizer
 from microgradlike.stop import AnyOf, Rule
@@ -27,7 +27,7 @@ from microgradlike.task import Task
 from microgradlike.training import checkpoints
 from microgradlike.training.agreement import DisagreementError, is_our_network, is_ours
 from microgradlike.training.gradients import NO_SUM, Computation, Eager
-from microgradlike.training.objective import Loss, Objective, check_targets, objective_of
+from microgradlike.training.objective import Objective, check_targets, objective_of
 from microgradlike.training.state import Best, State
 from microgradlike.training.surroundings import undisturbed
 from microgradlike.training.task import decide, meets_numbers
@@ -141,7 +141,7 @@ def fit(
     optimizer = optimizer if optimizer is not None else SGD(model.parameters(), lr=0.1)
     _check_optimizer(optimizer, model)
     parameters = model.parameters()
-    before = vars(model).copy(), [parameter.data for parameter in parameters]
+    before = vars(model).copy(), [parameter.data for parameter in parameters], model.all_units()
     state: State | None = None
     try:
         try:
@@ -156,7 +156,7 @@ def fit(
             training = _Training(
                 state, objective, table, held_out, numbers, settings, rules, schedule, callback
             )
-            with_recording(training.run, compile, loss, checkpoint, saved)
+            with_recording(training.run, compile, checkpoint, saved)
         except BaseException:
             _put_back(model, parameters, *before, state)
             raise
@@ -190,6 +190,7 @@ def _put_back(
     parameters: Sequence[Value],
     earlier: dict[str, Any],
     numbers: Sequence[float],
+    units: Mapping[str, Units | None],
     state: State | None,
 ) -> None:
     """If nothing was trained, nothing has changed: give a model back its numbers, and what it was."""
@@ -197,12 +198,13 @@ def _put_back(
         return
     others = {name: thing for name, thing in vars(model).items() if name not in _DECIDED}
     decided = {name: thing for name, thing in earlier.items() if name in _DECIDED}
+    model.set_units(units)
     write(parameters, numbers, model, __dict__=others | decided)
 
 
 @dataclass(frozen=True)
 class _Settings:
-    """How to train, as it was asked for."""
+    """The settings of a training, as they were given."""
 
     epochs: int
     batch_size: int | None
@@ -328,8 +330,7 @@ def _decide(
     model: Any, table: Table, numbers: Sequence[int], loss: Loss | None, standardize: bool
 ) -> tuple[Objective, tuple[str, ...]]:
     """Decide task, units and loss; the model has the first two from now on."""
-    own_code = not is_our_network(model)
-    outputs, as_values = _outputs(model, table.rows[0], own_code)
+    outputs, as_values = _outputs(model, table.rows[0])
     count = len(outputs) if isinstance(outputs, list | tuple) else 1
     chosen = loss or usual_loss(outputs, table.targets[0])
     notes: tuple[str, ...] = ()
@@ -345,9 +346,9 @@ def _decide(
     return objective, notes
 
 
-def _outputs(model: Any, row: Sequence[float], own_code: bool) -> tuple[Any, bool]:
-    """What a model gives for an example, and whether it takes Values only."""
-    if not own_code:
+def _outputs(model: Any, row: Sequence[float]) -> tuple[Any, bool]:
+    """The outputs of a model for an example, and whether the model takes Values only."""
+    if is_our_network(model):
         return model(row), False
     with undisturbed(model):
         try:
@@ -423,7 +424,7 @@ class _Training:
         self.eager = [
             Eager(objective, self.optimizer, leaves, t, rows) for t, rows in zip(self.tables, numbers)
         ]
-        self.own_code = False  # whether the model or the loss is the user's code
+        self.own_code = not objective.is_ours
         self.agreed: Any = None  # when compiled code was last seen to be right
         #: Whether user's code runs between two gradients, and may change what the model computes.
         self.is_watched = not all(map(is_ours, self._between()))
@@ -445,7 +446,6 @@ class _Training:
     def run(
         self,
         compile: str | bool,  # noqa: A002
-        loss: Loss | None,
         checkpoint: str | os.PathLike[str] | None,
         saved: dict[str, Any] | None,
     ) -> None:
@@ -453,19 +453,15 @@ class _Training:
 
         Args:
             compile: how gradients are computed.
-            loss: as `fit` got it.
             checkpoint: the file to write to, if there is one.
             saved: what is in it, to go on from.
         """
-        own_code = not (is_our_network(self.state.model) and (loss is None or is_ours(loss)))
-        self.own_code = own_code
         self.computation = Computation(
             self.eager,
             self.tables,
             self.optimizer,
             compile,
             self.batch_size,
-            own_code,
             saved.get("backend") if saved else None,
         )
         self.history.backend = self.computation.backend
@@ -602,7 +598,7 @@ class _Training:
 
         It may catch the error of an operation, of which compiled code knows nothing.
         """
-        if self.computation.backend == "eager" or not self.computation.own_code:
+        if self.computation.backend == "eager" or not self.own_code:
             return False
         try:
             loss = self.eager[0].gradient(indices)
@@ -725,7 +721,7 @@ class _Training:
 
     @cached_property
     def _agreed(self) -> dict[str, Any]:
-        """What must be the same for a training to go on."""
+        """The settings that must be the same for a training to go on."""
         return {
             "model": self.state.model.describe(),
             "parameters": len(self.parameters),

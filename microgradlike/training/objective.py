@@ -14,11 +14,10 @@ from typing import Any
 from microgradlike import losses
 from microgradlike.data import Table
 from microgradlike.engine import Value, no_grad
-from microgradlike.nn import MLP
+from microgradlike.losses import Loss
+from microgradlike.nn import MLP, one_or_all
 from microgradlike.training.agreement import is_our_network, is_ours
 from microgradlike.training.surroundings import undisturbed
-
-Loss = Callable[[Any, Any], Value]
 
 SQUARED: tuple[Loss, ...] = (losses.half_squared_error, losses.mse_loss)
 
@@ -27,7 +26,7 @@ _TRIED = 100  # examples, to find out how large a user's loss is
 
 @dataclass(frozen=True)
 class Objective:
-    """What is minimised, for one example.
+    """The loss that is minimised, for one example.
 
     Attributes:
         function: of the inputs and the target of an example, both as `prepare` gives them: the Value to
@@ -84,7 +83,7 @@ def objective_of(model: Any, loss: Loss, table: Table, as_values: bool = False) 
 
         def standard_inputs(u: Any, t: Any) -> Value:
             outputs = model.standard_outputs(u)
-            return checked(loss(outputs[0] if len(outputs) == 1 else outputs, t))
+            return checked(loss(one_or_all(outputs), t))
 
         return Objective(standard_inputs, partial(_prepared, units=units, targets=False), name, code, ours)
 
@@ -94,7 +93,7 @@ def objective_of(model: Any, loss: Loss, table: Table, as_values: bool = False) 
 
         def standard(u: Any, t: Any) -> Any:
             outputs = model.standard_outputs(u)
-            minimised = loss(outputs[0] if len(outputs) == 1 else outputs, t)
+            minimised = loss(one_or_all(outputs), t)
             if same:
                 return minimised
             weighted = [[spread * number for spread, number in zip(spreads, side)] for side in (outputs, t)]
@@ -111,7 +110,7 @@ def objective_of(model: Any, loss: Loss, table: Table, as_values: bool = False) 
 
     def own(u: Any, t: Any) -> Value:
         outputs = units.leave(model.standard_outputs(u), names)
-        result = checked(loss(outputs[0] if len(outputs) == 1 else outputs, t))
+        result = checked(loss(one_or_all(outputs), t))
         return result if constant == 1 else result / constant
 
     note = ""
@@ -138,7 +137,7 @@ def _size_of(loss: Loss, means: Sequence[float], targets: Sequence[Any]) -> floa
         with undisturbed(loss), no_grad():
             for t in targets[::step]:
                 values = [Value(mean) for mean in means]
-                total += loss(values[0] if len(values) == 1 else values, t).data
+                total += loss(one_or_all(values), t).data
                 count += 1
     except Exception:  # whatever it is, the training will meet it, and say where
         return 1.0

@@ -6,18 +6,17 @@ accuracy, predict, confusion, plots, diagnosis and the command line read it ther
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from microgradlike import losses
 from microgradlike.data import Table
 from microgradlike.engine import Value, no_grad
+from microgradlike.losses import Loss
 from microgradlike.task import Task
 from microgradlike.training.agreement import is_ours
 from microgradlike.training.surroundings import undisturbed
-
-Loss = Callable[[Any, Any], Value]
 
 #: These losses take the logit or the score of the second class.
 _OF_SCORES = (losses.binary_cross_entropy_with_logits, losses.hinge_loss)
@@ -136,17 +135,16 @@ def _threshold_between(loss: Loss, no: float, yes: float) -> float | None:
     if is_ours(loss):
         return middle
     with undisturbed(loss), no_grad():
-        rises = [
-            _number(loss, target + step, target) > _number(loss, target, target)
+        # The loss at each target, and as far beyond it as the other target lies before it.
+        pairs = [
+            (_number(loss, target, target), _number(loss, target + step, target))
             for target, step in ((no, no - yes), (yes, yes - no))
         ]
-        falls = [
-            _number(loss, target + step, target) < _number(loss, target, target)
-            for target, step in ((no, no - yes), (yes, yes - no))
-        ]
-    if any(falls):
-        return None if any(rises) else 0.0
-    return middle if any(rises) else None
+    rises = any(beyond > at for at, beyond in pairs)
+    falls = any(beyond < at for at, beyond in pairs)
+    if falls:
+        return None if rises else 0.0
+    return middle if rises else None
 
 
 def _number(loss: Loss, output: float, target: float) -> float:
@@ -163,7 +161,7 @@ def _number(loss: Loss, output: float, target: float) -> float:
 
 @dataclass(frozen=True)
 class Goal:
-    """What a loss wants: how the network ends, and how a class is written as its target.
+    """The needs of a loss: how the network ends, and how a class is written as its target.
 
     Attributes:
         loss: the function of `microgradlike.losses`.
@@ -172,7 +170,7 @@ class Goal:
         meets_numbers: whether targets may also be numbers to be met, and not classes.
     """
 
-    loss: Callable[[Any, Any], Value]
+    loss: Loss
     ending: str
     no: float = 0.0
     meets_numbers: bool = False
@@ -189,7 +187,7 @@ LOSSES = {
 
 
 class Problem:
-    """What is to be learned from a table.
+    """A table as something to learn.
 
     Attributes:
         table: the examples, with targets as the loss wants them.

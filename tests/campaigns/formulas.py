@@ -10,6 +10,7 @@ import math
 import random
 import re
 import sys
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -27,7 +28,7 @@ class CannotRead(Exception):
     """There is no reading, or more than one."""
 
 
-class Reader:
+class Reader(ABC):
     """A reader of an expression, from left to right: what both kinds have in common."""
 
     def __init__(self, tokens: list[tuple[str, str]], names: Mapping[str, float]) -> None:
@@ -100,8 +101,26 @@ class Reader:
             raise CannotRead("a bracket behind an exponent")
         return value
 
+    @abstractmethod
     def atom(self) -> float:
-        raise NotImplementedError
+        """A number, a name, a call, or what stands in brackets."""
+
+    def enclosed(self, greater: str) -> float:
+        """What stands between bars or in brackets of any kind, whose contents are written alike."""
+        match self.kind:
+            case "|":
+                self.take("|")
+                value = self.sum()
+                self.take("|")
+                return abs(value)
+            case "[":
+                self.take("[")
+                left = self.sum()
+                sign = self.take(self.kind)
+                right = self.sum()
+                self.take("]")
+                return float(left > right if sign == greater else left == right)
+        return self.bracket()
 
     def bracket(self) -> float:
         self.take("(")
@@ -166,19 +185,7 @@ class TextReader(Reader):
                 name = self.take("call")
                 op = ops.sigmoid if name == "σ" else _CALLS[name]
                 return float(op.forward(*self.arguments()))
-            case "|":
-                self.take("|")
-                value = self.sum()
-                self.take("|")
-                return abs(value)
-            case "[":
-                self.take("[")
-                left = self.sum()
-                sign = self.take(self.kind)
-                right = self.sum()
-                self.take("]")
-                return float(left > right if sign == " > " else left == right)
-        return self.bracket()
+        return self.enclosed(" > ")
 
 
 def power_of(reader: Reader) -> float:
@@ -278,19 +285,7 @@ class LatexReader(Reader):
                 return self.named(_latex_name(self.take("name")))
             case "call":
                 return self.call(self.take("call"))
-            case "|":
-                self.take("|")
-                value = self.sum()
-                self.take("|")
-                return abs(value)
-            case "[":
-                self.take("[")
-                left = self.sum()
-                sign = self.take(self.kind)
-                right = self.sum()
-                self.take("]")
-                return float(left > right if sign == ">" else left == right)
-        return self.bracket()
+        return self.enclosed(">")
 
     def call(self, written: str) -> float:
         name = (
