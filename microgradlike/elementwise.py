@@ -34,7 +34,7 @@ METHODS = {
 
 
 def apply(kind: type, function: Any, method: str, inputs: Any, options: Any) -> Any:
-    """What numpy's function gives for these operands, of which at least one is a Value.
+    """The result of numpy's function for these operands, of which at least one is a Value.
 
     Args:
         kind: the class `Value`.

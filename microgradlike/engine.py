@@ -67,7 +67,7 @@ def _is_array(operand: Any) -> bool:
 
 
 def _left_to_arrays(operand: Any) -> Any:
-    """Where a TypeError is handled: let an array do the operation; raise the error for all else."""
+    """Let an array do the operation; for all else, raise the TypeError that is being handled."""
     if _is_array(operand):
         return NotImplemented
     raise  # noqa: PLE0704

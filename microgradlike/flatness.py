@@ -81,7 +81,7 @@ class _Surroundings:
     # ── The function and its slope elsewhere ──────────────────────────────────────────────────────────
 
     def _ask(self, rule: Callable[..., float], x: float, j: int) -> float:
-        """What a rule gives with another number for an operand; nan where it is not defined."""
+        """The result of a rule with another number for an operand; nan where it is not defined."""
         numbers = [*self.numbers]
         numbers[j] = x
         try:
@@ -129,7 +129,7 @@ class _Surroundings:
         return None
 
     def _rise(self, side: float) -> Literal["smooth", "abrupt"] | None:
-        """How the slope sets in to one side; None where it stays as it is."""
+        """The way in which the slope sets in to one side; None where it stays as it is."""
         points = [self.x + side * distance for distance in self._distances(_CLOSE + _FAR)]
         if side * self.x < 0:  # towards 0 there are as many floats again
             before, beyond = ([p for p in points if p * self.x * sign > 0] for sign in (1, -1))

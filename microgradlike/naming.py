@@ -1,4 +1,4 @@
-"""What values are called: equal names are told apart, and names that look like notation are set apart."""
+"""The names of values: equal names are told apart, and names that look like notation are set apart."""
 
 import re
 import unicodedata
@@ -82,7 +82,7 @@ def told_apart(values: Iterable[_AnyNamed]) -> dict[_AnyNamed, str]:
 
 
 def _look(name: str) -> str:
-    """What a name looks like when it is typeset."""
+    """The look of a name when it is typeset."""
     if name.isascii() and "_" not in name:
         return name
     marked = _MARK.search(name)

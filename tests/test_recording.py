@@ -1,4 +1,4 @@
-"""What must record, records for itself: within `no_grad` it gives what it gives outside."""
+"""Functions that must record do so within `no_grad`, and give what they give outside."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What is saved: it can be loaded again, says of which model it is, and is noticed to be damaged."""
+"""Saved files can be loaded again, say of which model they are, and show damage."""
 
 import json
 import math

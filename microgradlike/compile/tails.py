@@ -52,7 +52,7 @@ _Ends: TypeAlias = tuple[Any, Any] | None
 
 
 def _far(is_far: Any, function: Callable[[Any, Any], Any], a: Any, y: Any) -> _Ends:
-    """What a function gives where the operand is far from 0, before operand and result are written over."""
+    """The numbers of a function where its operand is far from 0, before both are written over."""
     places = np.flatnonzero(is_far)  # few: to take and to put them is faster than by a mask
     return places, function(a.take(places), y.take(places))
 

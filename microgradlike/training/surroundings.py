@@ -121,7 +121,7 @@ def _with_subclasses(kind: type) -> set[type]:
 
 @contextmanager
 def undisturbed(*code: Any) -> Iterator[None]:
-    """What the code changes within it is put back after it: as if it had not been called."""
+    """Put back after the block all that the code changed in it, as if it had not been called."""
     surroundings = Surroundings(code, random_generators())
     try:
         yield

@@ -59,7 +59,7 @@ INPUTS: dict[str, tuple[Callable[[Path, int], None], list[str]]] = {
 
 
 class Answer(NamedTuple):
-    """What one input took, and the last line of the answer."""
+    """The memory and time that one input took, and the last line of the answer."""
 
     size: int
     code: int

@@ -272,7 +272,7 @@ ILLNESSES: dict[str, tuple[str, Build, Build | None]] = {
 def followed(
     case: Case, sentence: str, cure: Build | None, rng: random.Random
 ) -> tuple[float, float] | None:
-    """How well outputs and targets agree after a short training: as it was, and with the advice followed."""
+    """The agreement of outputs and targets after a short training: as it was, and with the advice followed."""
     rate = re.search(r"write lr=(\S+?)\.?(?:\s|$)", sentence)
     if rate:
         before, after = (_trained(case, lr) for lr in (case.lr or 0.1, float(rate[1])))

@@ -198,7 +198,7 @@ def model_of(job: Job) -> Any:
 
 
 def huber(y: Any, t: Any) -> Any:
-    """Of a user's own: it branches on a number."""
+    """A loss of the user's own, which branches on a number."""
     total: Any = 0.0
     for a, b in zip(y, t) if isinstance(y, list) else [(y, t)]:
         d = a - b

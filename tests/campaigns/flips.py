@@ -15,7 +15,7 @@ import microgradlike as mg
 
 
 class Counts(NamedTuple):
-    """How many damaged files were refused, gave the same, and gave something else without a word."""
+    """Count the damaged files that were refused, gave the same, or gave something else without a word."""
 
     refused: int
     same: int

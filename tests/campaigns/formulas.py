@@ -413,7 +413,7 @@ def in_forward_order(value: Value) -> list[Value]:
 
 
 def names_of(value: Value, depth: int) -> dict[str, float]:
-    """What the names in a formula stand for, by the rule for equal names."""
+    """The numbers that the names in a formula stand for, by the rule for equal names."""
     shown = mentioned(value, depth)
     alike = {v.name for v in shown if sum(v.name == other.name for other in shown) > 1}
     in_all = [v for v in in_forward_order(value) if v.name]

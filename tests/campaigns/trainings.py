@@ -634,7 +634,7 @@ def _count_globally() -> int:
 
 @dataclass
 class Result:
-    """What came out of a training."""
+    """The outcome of a training."""
 
     error: str = ""
     state: dict[str, float] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from microgradlike.steps import Steps
 
 
 class Result(NamedTuple):
-    """How many interleavings were tried, of how many moves of each kind, and those that broke the rule."""
+    """Count the interleavings that were tried, their moves of each kind, and those that broke the rule."""
 
     tried: int
     moves: Counter[str]
